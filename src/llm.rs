@@ -1,0 +1,201 @@
+//! What is asked of a language model and what it answers, whoever the provider is.
+//!
+//! A provider's adapter is pure: a [`Request`] becomes an [`HttpRequest`], a body becomes a [`Response`], an error answer becomes a
+//! [`Fault`]. [`client`] moves bytes, [`pace`] decides when, [`retry`] whether again, [`price`] what it cost.
+
+pub mod anthropic;
+pub mod baseline;
+pub mod client;
+pub mod gemini;
+pub mod openai;
+pub mod pace;
+pub mod price;
+pub mod retry;
+
+use crate::usage::Usage;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// One question to a model, before any provider's form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The provider's name for the model.
+    pub model: String,
+    /// Instructions that stand before the conversation.
+    pub system: Option<String>,
+    /// The conversation; the first and the last turn are the user's.
+    pub turns: Vec<Turn>,
+    /// The form of the answer.
+    pub schema: AnswerSchema,
+    /// Sampling temperature; `None` leaves it to the provider.
+    pub temperature: Option<f64>,
+    /// Limit of output tokens, reasoning included; `None` leaves it to the provider where it allows that.
+    pub max_output_tokens: Option<u32>,
+    /// Which of several answers to the same question this is, from 0. It is part of the key, not of the wire.
+    pub sample: u32,
+}
+
+/// One turn of the conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in parts.
+    pub parts: Vec<Part>,
+}
+
+/// Who speaks in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// We do.
+    User,
+    /// The model does.
+    Assistant,
+}
+
+/// A piece of a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The text; never empty.
+    pub text: String,
+    /// Whether the prefix that ends here is worth a cache mark: other requests share it.
+    pub cache_mark: bool,
+}
+
+/// The JSON schema of an answer, within what all three providers accept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerSchema {
+    /// A name of `a-zA-Z0-9_-`.
+    pub name: String,
+    /// The schema: every object closed, every property required, no bounds (they are in descriptions and checked here).
+    pub json: Value,
+}
+
+/// Where a provider is reached.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// As the official clients take it: with `/v1` for OpenAI, without a path for Anthropic and Gemini. No slash at the end.
+    pub base_url: String,
+    /// The key; a server of one's own may need none.
+    pub api_key: Option<SecretString>,
+}
+
+/// The bytes of a request.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// Where it goes; it is always a POST.
+    pub url: String,
+    /// Headers but for the key's, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The header that carries the key: name, and what stands before the key in its value.
+    pub auth: (&'static str, &'static str),
+    /// The JSON body.
+    pub body: Vec<u8>,
+}
+
+/// What a model answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response {
+    /// The answer's text, without reasoning; empty where there is none.
+    pub text: String,
+    /// How it ended.
+    pub end: End,
+    /// Tokens as billed; `None` where the server reports none.
+    pub usage: Option<Usage>,
+    /// The model that answered, as the provider names it.
+    pub model: Option<String>,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The model was done.
+    Stop,
+    /// A length limit cut it.
+    Length,
+    /// The model or a filter of the provider declined; the reason as given.
+    Refusal(String),
+    /// Anything else that is no answer; the provider's word for it.
+    Other(String),
+}
+
+/// Something that a server or model may lack; learnt from its refusals and then left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    /// The `temperature` parameter.
+    Temperature,
+    /// The output limit under its usual name (`max_completion_tokens` at OpenAI: then `max_tokens` is tried).
+    OutputLimit,
+    /// Structured output: then the schema goes into the prompt.
+    AnswerSchema,
+    /// `cache_control` marks.
+    CacheMark,
+    /// A system (or developer) turn: then its text opens the first user turn.
+    SystemTurn,
+}
+
+/// What a model is known to lack.
+pub type Lacking = BTreeSet<Feature>;
+
+/// Why a request got no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing of this run can succeed (a wrong key, an unknown model, no money, a daily quota): stop with one message.
+    Stop(String),
+    /// It may pass: ask again, not before `after`.
+    Busy {
+        /// What the server said.
+        reason: String,
+        /// The wait that the server asks for.
+        after: Option<Duration>,
+        /// Whether it says that we are too fast (429, 529), rather than that it is broken.
+        throttled: bool,
+    },
+    /// This unit's prompt is too long for the model.
+    TooLong(String),
+    /// The model lacks something that can be left out.
+    Lacks(Feature, String),
+    /// The request is refused for a reason that would hold for every unit.
+    BadRequest(String),
+}
+
+/// A body with status 200 that is no answer in the provider's form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unreadable answer: {0}")]
+pub struct Unreadable(pub String);
+
+/// What a server says of its limits in an answer's headers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    /// Requests a minute.
+    pub requests: Option<u64>,
+    /// Requests left in the window.
+    pub requests_left: Option<u64>,
+    /// Tokens a minute (input tokens where they are told apart).
+    pub tokens: Option<u64>,
+    /// Tokens left in the window.
+    pub tokens_left: Option<u64>,
+}
+
+/// Looks a response header up by its lower-case name.
+pub type HeaderLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A provider's wire format, as pure functions.
+pub trait Adapter: Send + Sync {
+    /// The request in the provider's form, without what the model is known to lack.
+    fn encode(&self, base_url: &str, request: &Request, lacking: &Lacking) -> HttpRequest;
+
+    /// The answer in a body with status 200.
+    fn decode(&self, body: &[u8]) -> Result<Response, Unreadable>;
+
+    /// What an answer with another status means.
+    fn fault(&self, status: u16, header: HeaderLookup<'_>, body: &[u8]) -> Fault;
+
+    /// The limits that an answer's headers tell.
+    fn rate_limits(&self, header: HeaderLookup<'_>) -> RateLimits;
+}

@@ -1,0 +1,3 @@
+//! Results for people: tables on the terminal.
+
+pub mod terminal;

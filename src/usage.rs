@@ -1,0 +1,60 @@
+//! Tokens, booked so that no token is counted twice. One convention for transcripts and for our own requests.
+
+use serde::{Deserialize, Serialize};
+use std::ops::{Add, AddAssign};
+
+/// Token counts of one or many model calls.
+///
+/// The first four never overlap: a prompt's size is `input + cached_input + cache_write`.
+/// `reasoning` is a part of `output`, not an addition to it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Prompt tokens that were neither read from nor written to a prompt cache.
+    pub input: u64,
+    /// Prompt tokens read from the provider's prompt cache.
+    pub cached_input: u64,
+    /// Prompt tokens written to the provider's prompt cache.
+    pub cache_write: u64,
+    /// Generated tokens, reasoning included.
+    pub output: u64,
+    /// The part of `output` that was reasoning.
+    pub reasoning: u64,
+}
+
+impl Usage {
+    /// All prompt tokens, however they were billed.
+    pub fn prompt(&self) -> u64 {
+        self.input + self.cached_input + self.cache_write
+    }
+
+    /// Prompt and output tokens together.
+    pub fn total(&self) -> u64 {
+        self.prompt() + self.output
+    }
+}
+
+impl Add for Usage {
+    type Output = Usage;
+
+    fn add(self, other: Usage) -> Usage {
+        Usage {
+            input: self.input + other.input,
+            cached_input: self.cached_input + other.cached_input,
+            cache_write: self.cache_write + other.cache_write,
+            output: self.output + other.output,
+            reasoning: self.reasoning + other.reasoning,
+        }
+    }
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Usage) {
+        *self = *self + other;
+    }
+}
+
+impl std::iter::Sum for Usage {
+    fn sum<I: Iterator<Item = Usage>>(iter: I) -> Usage {
+        iter.fold(Usage::default(), Add::add)
+    }
+}
