@@ -12,6 +12,7 @@ pub mod usage;
 pub mod session;
 pub mod corpus;
 pub mod unit;
+pub mod shipped;
 pub mod codebook;
 pub mod material;
 pub mod prompt;
