@@ -1,0 +1,256 @@
+//! The one thread that writes: takes rows, commits them in groups, and says of each when it is durable.
+//!
+//! A group is whatever has gathered while the last one was written, up to [`GROUP`] rows. So a lone row waits for nothing, and under load
+//! one flush of the disk serves many rows: the slower the disk, the larger the groups.
+
+use super::{Evaluation, Kept, ModelFact, NewResponse, StoreError, file};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// Rows in one commit at most.
+const GROUP: usize = 256;
+
+/// Rows that may wait for the writer; whoever brings more waits first. Bodies are large: this bounds memory.
+const WAITING: usize = 1024;
+
+/// Something to write.
+#[derive(Debug)]
+pub(super) enum Job {
+    Response(Box<NewResponse>),
+    Fact(Box<ModelFact>),
+    Evaluations(Vec<Evaluation>),
+}
+
+/// A job, and who waits for it.
+struct Order {
+    job: Job,
+    done: Done,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+enum Done {
+    Task(oneshot::Sender<Result<Kept, StoreError>>),
+    Thread(mpsc::SyncSender<Result<Kept, StoreError>>),
+}
+
+impl Done {
+    fn tell(self, outcome: Result<Kept, StoreError>) {
+        // Whoever asked may be gone; the row is written all the same.
+        match self {
+            Done::Task(sender) => drop(sender.send(outcome)),
+            Done::Thread(sender) => drop(sender.send(outcome)),
+        }
+    }
+}
+
+/// The handle of the thread that writes. Dropping it waits for the thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    path: PathBuf,
+    places: Arc<Semaphore>,
+    orders: Option<mpsc::Sender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(path: &Path, connection: Connection) -> Result<Writer, StoreError> {
+        let (orders, incoming) = mpsc::channel();
+        let file = path.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || serve(&file, connection, &incoming))
+            .map_err(|_| StoreError::Stopped { path: path.to_owned() })?;
+        Ok(Writer {
+            path: path.to_owned(),
+            places: Arc::new(Semaphore::new(WAITING)),
+            orders: Some(orders),
+            thread: Some(thread),
+        })
+    }
+
+    pub(super) async fn write(&self, job: Job) -> Result<Kept, StoreError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| self.stopped())?;
+        let (done, outcome) = oneshot::channel();
+        self.order(Order { job, done: Done::Task(done), _place: Some(place) })?;
+        outcome.await.map_err(|_| self.stopped())?
+    }
+
+    pub(super) fn write_blocking(&self, job: Job) -> Result<Kept, StoreError> {
+        let (done, outcome) = mpsc::sync_channel(1);
+        self.order(Order { job, done: Done::Thread(done), _place: None })?;
+        outcome.recv().map_err(|_| self.stopped())?
+    }
+
+    fn order(&self, order: Order) -> Result<(), StoreError> {
+        self.orders.as_ref().and_then(|orders| orders.send(order).ok()).ok_or_else(|| self.stopped())
+    }
+
+    fn stopped(&self) -> StoreError {
+        StoreError::Stopped { path: self.path.clone() }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The closed channel ends the thread once it has written what waits.
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn serve(path: &Path, mut connection: Connection, incoming: &mpsc::Receiver<Order>) {
+    while let Ok(first) = incoming.recv() {
+        let group: Vec<Order> = std::iter::once(first).chain(incoming.try_iter().take(GROUP - 1)).collect();
+        write_group(path, &mut connection, group);
+    }
+}
+
+/// Writes a group in one transaction and tells each of its owners what became of it, after the commit.
+fn write_group(path: &Path, connection: &mut Connection, mut group: Vec<Order>) {
+    match commit(connection, &group) {
+        Ok(outcomes) => {
+            for (order, kept) in group.into_iter().zip(outcomes) {
+                order.done.tell(Ok(kept));
+            }
+        }
+        // One row (too large for what is left of the disk) must not take the others with it. A lock would hold each of them as well.
+        Err(error) if group.len() > 1 && error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => {
+            for order in group.drain(..) {
+                write_group(path, connection, vec![order]);
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for order in group {
+                order.done.tell(Err(file::explain("write", path, Arc::clone(&error))));
+            }
+        }
+    }
+}
+
+/// All of a group or, where there is an error, nothing of it.
+fn commit(connection: &mut Connection, group: &[Order]) -> rusqlite::Result<Vec<Kept>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let outcomes =
+        group.iter().map(|order| insert(&transaction, &order.job)).collect::<rusqlite::Result<Vec<Kept>>>()?;
+    transaction.commit()?;
+    Ok(outcomes)
+}
+
+fn insert(transaction: &Transaction<'_>, job: &Job) -> rusqlite::Result<Kept> {
+    match job {
+        Job::Response(response) => insert_response(transaction, response),
+        Job::Fact(fact) => insert_fact(transaction, fact),
+        Job::Evaluations(evaluations) => {
+            evaluations.iter().try_for_each(|evaluation| insert_evaluation(transaction, evaluation))?;
+            Ok(Kept::New)
+        }
+    }
+}
+
+fn insert_response(transaction: &Transaction<'_>, response: &NewResponse) -> rusqlite::Result<Kept> {
+    let NewResponse {
+        key,
+        provider,
+        model,
+        endpoint,
+        task,
+        run,
+        parts,
+        body,
+        status,
+        usage,
+        created_at,
+        attempts,
+        latency,
+    } = response;
+    let usage = usage.as_ref().map(json).transpose()?;
+    let latency = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
+    let inserted = transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO response
+             (key, provider, model, endpoint, task, run, request, body, status, usage, created_at, attempts, latency_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )?
+        .execute(params![
+            key.to_string(),
+            provider,
+            model,
+            endpoint,
+            task,
+            run,
+            json(parts)?,
+            body,
+            status,
+            usage,
+            created_at.to_string(),
+            attempts,
+            latency,
+        ])?;
+    Ok(if inserted == 1 { Kept::New } else { Kept::Earlier })
+}
+
+fn insert_fact(transaction: &Transaction<'_>, fact: &ModelFact) -> rusqlite::Result<Kept> {
+    let ModelFact { provider, endpoint, model, feature, learnt_at, message } = fact;
+    let feature = serde_json::to_value(feature).map_err(unwritable)?;
+    let inserted = transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO model_fact (provider, endpoint, model, feature, learnt_at, message)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![provider, endpoint, model, feature.as_str(), learnt_at.to_string(), message])?;
+    Ok(if inserted == 1 { Kept::New } else { Kept::Earlier })
+}
+
+fn insert_evaluation(transaction: &Transaction<'_>, evaluation: &Evaluation) -> rusqlite::Result<()> {
+    let Evaluation { rater, task, field, gold_path, gold_hash, split, at, metric, value, items } = evaluation;
+    let items = i64::try_from(*items).unwrap_or(i64::MAX);
+    transaction
+        .prepare_cached(
+            "INSERT INTO evaluation (rater, task, field, gold_path, gold_hash, split, at, metric, value, items)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![rater, task, field, gold_path, gold_hash, split, at.to_string(), metric, value, items])?;
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(unwritable)
+}
+
+fn unwritable(error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::response;
+    use super::*;
+
+    fn order(response: NewResponse) -> (Order, oneshot::Receiver<Result<Kept, StoreError>>) {
+        let (done, outcome) = oneshot::channel();
+        (Order { job: Job::Response(Box::new(response)), done: Done::Task(done), _place: None }, outcome)
+    }
+
+    #[test]
+    fn a_full_disk_reaches_whoever_put_the_row_and_spares_the_rows_that_fit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let mut connection = file::open(&path).unwrap();
+        let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        connection.pragma_update_and_check(None, "max_page_count", pages + 4, |_| Ok(())).unwrap();
+        let (small, small_outcome) = order(response(1));
+        let (large, large_outcome) = order(NewResponse { body: "x".repeat(1 << 20), ..response(2) });
+        let (last, last_outcome) = order(response(3));
+        write_group(&path, &mut connection, vec![small, large, last]);
+        assert_eq!(small_outcome.blocking_recv().unwrap().unwrap(), Kept::New);
+        let error = large_outcome.blocking_recv().unwrap().unwrap_err();
+        assert!(matches!(error, StoreError::DiskFull { .. }), "{error}");
+        assert_eq!(last_outcome.blocking_recv().unwrap().unwrap(), Kept::New);
+    }
+}
