@@ -1,1 +1,387 @@
-//! engine
+//! Annotates: plan → what is missing → bounded pipeline → rows. Progress is one listener of the events.
+//!
+//! A thread reads sessions one at a time and renders their units; a bounded number of requests is under way; rows are written in unit
+//! order. Memory holds the sessions under way, never the corpus.
+
+pub mod annotate;
+pub mod ask;
+pub mod plan;
+
+pub use annotate::Refresh;
+pub use plan::{Plan, PlanError, Sampling, TaskPlan};
+
+use crate::codebook::CodebookError;
+use crate::config::Rater;
+use crate::corpus;
+use crate::llm::client::Client;
+use crate::llm::pace::{Limits, Pacer};
+use crate::llm::retry::Backoff;
+use crate::material;
+use crate::prompt::Prompter;
+use crate::run::{Annotation, Manifest, RunError, Settings, Totals, Writer, write_json};
+use crate::session::ReadError;
+use crate::store::{Store, StoreError};
+use crate::unit::units;
+use annotate::{RunContext, Work, baseline_row, model_row};
+use ask::{AskError, Asker};
+use jiff::Timestamp;
+use miette::Diagnostic;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Requests under way are waited for this long once a run was told to end: they are paid for.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Why a run could not be done at all.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum EngineError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The run's files cannot be written.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Run(#[from] RunError),
+    /// A prompt cannot be rendered.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Codebook(#[from] CodebookError),
+    /// A session that was there is no longer readable.
+    #[error(transparent)]
+    Session(#[from] ReadError),
+    /// The HTTP client cannot be made.
+    #[error("another process is writing {folder}", folder = .0.display())]
+    #[diagnostic(help("wait for it, or name this run with --run"))]
+    Busy(PathBuf),
+}
+
+/// How requests are sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending {
+    /// Requests under way at once.
+    pub concurrency: usize,
+    /// Requests a minute.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens a minute.
+    pub tokens_per_minute: Option<u64>,
+    /// Time that one request may take.
+    pub timeout: Duration,
+    /// Further attempts after a failure that can pass.
+    pub max_retries: u32,
+}
+
+/// A job: a plan, a rater, and where things go.
+pub struct Job {
+    /// What is annotated.
+    pub plan: Plan,
+    /// Who annotates.
+    pub rater: Rater,
+    /// What shapes the answers.
+    pub settings: Settings,
+    /// Which stored answers are asked for again.
+    pub refresh: Refresh,
+    /// How requests are sent.
+    pub sending: Sending,
+    /// The store of paid answers.
+    pub store: PathBuf,
+}
+
+/// What happens while a job runs.
+pub enum Event<'e> {
+    /// A unit has its row.
+    Row {
+        /// Which task of the plan.
+        task: usize,
+        /// The row.
+        row: &'e Annotation,
+    },
+    /// Something was learnt of the model.
+    Note(&'e str),
+    /// The run was told to end; so many requests are still under way.
+    WindingDown {
+        /// Requests under way.
+        under_way: usize,
+    },
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Counts of each task, in the plan's order.
+    pub totals: Vec<Totals>,
+    /// Why it stopped early, if nothing more could be answered.
+    pub stopped: Option<String>,
+    /// Whether it was told to end.
+    pub interrupted: bool,
+}
+
+/// Runs a job. `interrupt` ends it cleanly: no new request is sent, those under way are waited for; cancelling `abandon` drops them.
+pub async fn run(
+    job: Job,
+    interrupt: CancellationToken,
+    abandon: CancellationToken,
+    listener: &mut (dyn FnMut(Event<'_>) + Send),
+) -> Result<Outcome, EngineError> {
+    let started = Timestamp::now();
+    let Job { plan, rater, settings, refresh, sending, store } = job;
+    let plan = Arc::new(plan);
+    let asker = match &rater {
+        Rater::Model(model) => {
+            let limits = Limits {
+                concurrency: sending.concurrency,
+                requests_per_minute: sending.requests_per_minute.or(model.requests_per_minute),
+                tokens_per_minute: sending.tokens_per_minute.or(model.tokens_per_minute),
+            };
+            let mut asker = Asker::new(
+                (**model).clone(),
+                Store::open(&store)?,
+                Client::new(sending.timeout),
+                Pacer::new(limits),
+                Backoff::new(sending.max_retries),
+            )?;
+            asker.abandon = abandon;
+            Some(Arc::new(asker))
+        }
+        Rater::Cues | Rater::Majority => None,
+    };
+    let contexts: Arc<Vec<RunContext>> = Arc::new(
+        plan.tasks
+            .iter()
+            .map(|task| RunContext {
+                codebook: task.codebook.clone(),
+                run: task.run.clone(),
+                rater: task.rater.clone(),
+                temperature: settings.temperature,
+                majority: task.majority.clone(),
+            })
+            .collect(),
+    );
+    let _locks = lock(&plan)?;
+    let mut writers = plan
+        .tasks
+        .iter()
+        .map(|task| Writer::create(&task.folder, &task.codebook))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let (sender, mut works) = mpsc::channel::<Work>(sending.concurrency.max(16) * 2);
+    let producer = {
+        let (plan, samples) = (plan.clone(), settings.samples.max(1));
+        tokio::task::spawn_blocking(move || produce(&plan, samples, &sender))
+    };
+    let wind_down = asker.as_ref().map_or_else(CancellationToken::new, |asker| asker.wind_down.clone());
+    let slots = Arc::new(Semaphore::new(sending.concurrency.max(1)));
+    let mut under_way: JoinSet<Result<(usize, usize, Annotation), AskError>> = JoinSet::new();
+    let mut stopped: Option<AskError> = None;
+    let mut interrupted = false;
+    let mut open = true;
+    let mut deadline: Option<tokio::time::Instant> = None;
+    loop {
+        tokio::select! {
+            biased;
+            () = interrupt.cancelled(), if !interrupted => {
+                interrupted = true;
+                open = false;
+                works.close();
+                wind_down.cancel();
+                deadline = Some(tokio::time::Instant::now() + GRACE);
+                listener(Event::WindingDown { under_way: under_way.len() });
+            }
+            () = until(deadline), if deadline.is_some() => {
+                deadline = None;
+                if let Some(asker) = &asker {
+                    asker.abandon.cancel();
+                }
+            }
+            Some(done) = under_way.join_next(), if !under_way.is_empty() => {
+                match done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
+                    Ok((task, position, row)) => {
+                        listener(Event::Row { task, row: &row });
+                        writers[task].put(position, row)?;
+                    }
+                    Err(AskError::Cancelled) => {}
+                    Err(error) => {
+                        stopped.get_or_insert(error);
+                        open = false;
+                        works.close();
+                        wind_down.cancel();
+                        deadline.get_or_insert(tokio::time::Instant::now() + GRACE);
+                    }
+                }
+                if let Some(asker) = &asker {
+                    asker.take_notes().iter().for_each(|note| listener(Event::Note(note)));
+                }
+            }
+            work = next(&mut works, &slots), if open => {
+                let Some((work, slot)) = work else { open = false; continue };
+                let (task, position) = (work.task, work.position);
+                match &asker {
+                    None => {
+                        let row = baseline_row(&contexts[task], &rater, work);
+                        listener(Event::Row { task, row: &row });
+                        writers[task].put(position, row)?;
+                    }
+                    Some(asker) => {
+                        let (asker, contexts) = (asker.clone(), contexts.clone());
+                        under_way.spawn(async move {
+                            let _slot = slot;
+                            let row = model_row(&contexts[task], &asker, refresh, work).await?;
+                            Ok((task, position, row))
+                        });
+                    }
+                }
+            }
+            else => break,
+        }
+    }
+    drop(works);
+    let produced = producer.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    let ended_early = interrupted || stopped.is_some();
+    let mut totals = Vec::new();
+    for (task, writer) in plan.tasks.iter().zip(writers) {
+        let expected = task.units * settings.samples.max(1) as usize;
+        let counts = writer.finish(expected)?;
+        let notes = asker.as_ref().map(|asker| asker.known_lacks()).unwrap_or_default();
+        let complete = !ended_early && counts.rows == expected;
+        write_manifest(&plan, task, &rater, &settings, started, complete, notes, &counts)?;
+        totals.push(counts);
+    }
+    produced?;
+    match stopped {
+        Some(AskError::Store(error)) => Err(error.into()),
+        Some(AskError::Stop(message) | AskError::Unit(message)) => {
+            Ok(Outcome { totals, stopped: Some(message), interrupted })
+        }
+        Some(AskError::Cancelled) | None => Ok(Outcome { totals, stopped: None, interrupted }),
+    }
+}
+
+/// The next unit, once there is room for its request.
+async fn next(
+    works: &mut mpsc::Receiver<Work>,
+    slots: &Arc<Semaphore>,
+) -> Option<(Work, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.ok()?;
+    works.recv().await.map(|work| (work, slot))
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads the sessions in order and sends their units; ends when nobody takes them any more.
+fn produce(plan: &Plan, samples: u32, sender: &mpsc::Sender<Work>) -> Result<(), EngineError> {
+    let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
+    let mut positions = vec![0; plan.tasks.len()];
+    for (at, source) in plan.corpus.sources().iter().enumerate() {
+        if !plan.tasks.iter().any(|task| task.selection.touches(at)) {
+            continue;
+        }
+        let session = Arc::new(corpus::read(source)?);
+        let has_prompts = session.prompts().next().is_some();
+        for (index, task) in plan.tasks.iter().enumerate() {
+            for (nth, unit) in units(&session, task.codebook.unit).into_iter().enumerate() {
+                if !task.selection.holds(at, nth) {
+                    continue;
+                }
+                let material = material::render(&session, &unit, &task.codebook.sees);
+                let prompt = if has_prompts {
+                    Some(prompter.render(&task.codebook.task, &session, &unit, &material)?)
+                } else {
+                    None
+                };
+                for sample in 0..samples {
+                    let work = Work {
+                        task: index,
+                        position: positions[index],
+                        unit: unit.clone(),
+                        session: session.clone(),
+                        material: material.clone(),
+                        prompt: prompt.clone(),
+                        sample,
+                    };
+                    positions[index] += 1;
+                    if sender.blocking_send(work).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Holds each run's folder for this process.
+fn lock(plan: &Plan) -> Result<Vec<File>, EngineError> {
+    plan.tasks
+        .iter()
+        .map(|task| {
+            let path = task.folder.join(".lock");
+            let io = |source| RunError::Io { action: "write", path: path.clone(), source };
+            fs::create_dir_all(&task.folder).map_err(io)?;
+            let file = File::create(&path).map_err(io)?;
+            match file.try_lock() {
+                Ok(()) => Ok(file),
+                Err(fs::TryLockError::WouldBlock) => Err(EngineError::Busy(task.folder.clone())),
+                Err(fs::TryLockError::Error(source)) => Err(io(source).into()),
+            }
+        })
+        .collect()
+}
+
+#[expect(clippy::too_many_arguments, reason = "a manifest is the one place where all of these meet")]
+fn write_manifest(
+    plan: &Plan,
+    task: &TaskPlan,
+    rater: &Rater,
+    settings: &Settings,
+    started: Timestamp,
+    complete: bool,
+    notes: Vec<String>,
+    totals: &Totals,
+) -> Result<(), RunError> {
+    let path = task.folder.join("manifest.json");
+    let (model, endpoint, max_output_tokens) = match rater {
+        Rater::Cues => ("baseline/cues".to_owned(), None, None),
+        Rater::Majority => ("baseline/majority".to_owned(), None, None),
+        Rater::Model(model) => {
+            (model.name.to_string(), Some(model.endpoint.base_url.clone()), model.max_output_tokens)
+        }
+    };
+    let mut manifest = Manifest {
+        format: crate::run::FORMAT,
+        run: task.run.clone(),
+        task: task.codebook.task.clone(),
+        codebook: crate::run::FileVersion {
+            path: task.codebook.path.clone(),
+            hash: task.codebook.hash.as_str().to_owned(),
+        },
+        model,
+        rater: task.rater.clone(),
+        endpoint,
+        settings: Settings { max_output_tokens, ..settings.clone() },
+        inputs: plan.inputs.clone(),
+        program: concat!("interrater ", env!("CARGO_PKG_VERSION")).to_owned(),
+        started,
+        finished: Timestamp::now(),
+        complete,
+        notes,
+        totals: totals.clone(),
+    };
+    // A run that is only repeated keeps its times, so that its files stay the same.
+    let old: Option<Manifest> = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok());
+    if let Some(old) = old {
+        manifest.started = old.started;
+        if (Manifest { finished: old.finished, ..manifest.clone() }) == old {
+            manifest.finished = old.finished;
+        }
+    }
+    write_json(&path, &manifest)
+}

@@ -1,0 +1,319 @@
+//! One request to a model: from the store if it was ever answered, else over the wire, paced and retried. An answer is in the store
+//! before anyone sees it.
+
+use crate::config::Model;
+use crate::llm::client::{Client, TransportError};
+use crate::llm::pace::Pacer;
+use crate::llm::retry::Backoff;
+use crate::llm::{Fault, Feature, Lacking, Request};
+use crate::material::estimate_tokens;
+use crate::store::{ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What a model was found to lack is tried again after this time: models change.
+const FACT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// So many units in a row without an answer end a run: the server is gone, and the rest would wait for nothing.
+const UNITS_IN_A_ROW: u32 = 20;
+/// A refused connection ends a run after so many attempts, if nothing was ever answered: the server is not there.
+const CONNECTS_BEFORE_GIVING_UP: u32 = 3;
+/// Output tokens that are set aside for an answer without a limit.
+const EXPECTED_OUTPUT: u64 = 600;
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// This unit gets none; the reason.
+    Unit(String),
+    /// No unit can get one: the run ends with this message.
+    Stop(String),
+    /// The run was told to end before the request was sent.
+    Cancelled,
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for AskError {
+    fn from(error: StoreError) -> AskError {
+        AskError::Store(error)
+    }
+}
+
+/// Asks one model, for all units of a run of the program.
+pub struct Asker {
+    /// The model.
+    pub model: Model,
+    store: Store,
+    client: Client,
+    pacer: Pacer,
+    backoff: Backoff,
+    lacking: RwLock<Lacking>,
+    notes: Mutex<Vec<String>>,
+    answered: AtomicU64,
+    failed_in_a_row: AtomicU32,
+    /// No new request is sent once this is cancelled.
+    pub wind_down: CancellationToken,
+    /// Requests under way are dropped once this is cancelled.
+    pub abandon: CancellationToken,
+}
+
+impl Asker {
+    /// Opens the way to `model`.
+    pub fn new(model: Model, store: Store, client: Client, pacer: Pacer, backoff: Backoff) -> Result<Asker, StoreError> {
+        let youngest = Timestamp::now().saturating_sub(FACT_LIFETIME).unwrap_or(Timestamp::MIN);
+        let lacking = store
+            .facts(&model.name.provider, &model.endpoint.base_url, &model.name.model)?
+            .into_iter()
+            .filter(|fact| fact.learnt_at >= youngest)
+            .map(|fact| fact.feature)
+            .collect();
+        Ok(Asker {
+            model,
+            store,
+            client,
+            pacer,
+            backoff,
+            lacking: RwLock::new(lacking),
+            notes: Mutex::new(Vec::new()),
+            answered: AtomicU64::new(0),
+            failed_in_a_row: AtomicU32::new(0),
+            wind_down: CancellationToken::new(),
+            abandon: CancellationToken::new(),
+        })
+    }
+
+    /// What was learnt of the model since the last call.
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the model lacks, as far as it is known, in words for a manifest.
+    pub fn known_lacks(&self) -> Vec<String> {
+        self.lacking().iter().map(|feature| lack_in_words(*feature).to_owned()).collect()
+    }
+
+    /// The stored answer to `request`, if there is one.
+    pub fn stored(&self, request: &Request) -> Result<Option<StoredResponse>, StoreError> {
+        self.store.get(&self.key(request).0)
+    }
+
+    /// Sets the stored answer aside, so that the request is sent again. It stays in the store.
+    pub async fn retire(&self, request: &Request) -> Result<(), StoreError> {
+        self.store.retire(self.key(request).0).await
+    }
+
+    /// The answer to `request`, paid for by `run` if it is not in the store.
+    pub async fn ask(&self, request: &Request, run: &str, task: &str) -> Result<StoredResponse, AskError> {
+        let (key, parts) = self.key(request);
+        if let Some(stored) = self.store.get(&key)? {
+            return Ok(stored);
+        }
+        let outcome = self.send(request, key, parts, run, task).await;
+        match &outcome {
+            Ok(_) => {
+                self.answered.fetch_add(1, Ordering::Relaxed);
+                self.failed_in_a_row.store(0, Ordering::Relaxed);
+            }
+            Err(AskError::Unit(reason)) => {
+                let failed = self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+                if failed >= UNITS_IN_A_ROW {
+                    return Err(AskError::Stop(format!("{failed} units in a row got no answer; the last: {reason}")));
+                }
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        key: RequestKey,
+        parts: RequestParts,
+        run: &str,
+        task: &str,
+    ) -> Result<StoredResponse, AskError> {
+        let estimate = self.estimate(request);
+        let mut attempts = 0;
+        loop {
+            let permit = tokio::select! {
+                biased;
+                () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
+                permit = self.pacer.admit(estimate) => permit,
+            };
+            let lacking = self.lacking();
+            let http = self.model.adapter.encode(&self.model.endpoint.base_url, request, &lacking);
+            let sent = tokio::select! {
+                biased;
+                sent = self.client.send(&http, self.model.endpoint.api_key.as_ref()) => sent,
+                () = self.abandon.cancelled() => return Err(AskError::Cancelled),
+            };
+            attempts += 1;
+            let (reason, after) = match sent {
+                Err(error) => {
+                    permit.failed(matches!(error, TransportError::Timeout { .. }));
+                    self.transport_fault(&error, attempts)?;
+                    (error.to_string(), None)
+                }
+                Ok(answer) if answer.status == 200 => {
+                    self.pacer.observe(self.model.adapter.rate_limits(&|name| answer.header(name)));
+                    match self.model.adapter.decode(&answer.body) {
+                        Ok(response) => {
+                            permit.answered(estimate, response.usage.map(|usage| usage.prompt() + usage.output));
+                            let new = NewResponse {
+                                key,
+                                provider: self.model.name.provider.clone(),
+                                model: self.model.name.model.clone(),
+                                endpoint: self.model.endpoint.base_url.clone(),
+                                task: Some(task.to_owned()),
+                                run: run.to_owned(),
+                                parts,
+                                body: String::from_utf8_lossy(&answer.body).into_owned(),
+                                status: answer.status,
+                                usage: response.usage,
+                                created_at: Timestamp::now(),
+                                attempts,
+                                latency: answer.elapsed,
+                            };
+                            self.store.put(new).await?;
+                            let missing = || AskError::Unit("the answer was stored and cannot be found again".to_owned());
+                            return self.store.get(&key)?.ok_or_else(missing);
+                        }
+                        Err(unreadable) => {
+                            permit.failed(false);
+                            (unreadable.to_string(), None)
+                        }
+                    }
+                }
+                Ok(answer) => match self.model.adapter.fault(answer.status, &|name| answer.header(name), &answer.body) {
+                    Fault::Stop(message) | Fault::BadRequest(message) => return Err(AskError::Stop(message)),
+                    Fault::TooLong(message) => return Err(AskError::Unit(format!("too long for the model: {message}"))),
+                    Fault::Lacks(feature, message) => {
+                        permit.failed(false);
+                        if lacking.contains(&feature) {
+                            return Err(AskError::Stop(message));
+                        }
+                        self.learn(feature, &message).await?;
+                        attempts -= 1;
+                        continue;
+                    }
+                    Fault::Busy { reason, after, throttled } => {
+                        if throttled {
+                            permit.throttled(after);
+                        } else {
+                            permit.failed(false);
+                        }
+                        (reason, after)
+                    }
+                },
+            };
+            let Some(delay) = self.backoff.delay(attempts - 1, after) else {
+                let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
+                return Err(AskError::Unit(format!("asked {times}; the last answer: {reason}")));
+            };
+            self.wait(delay).await?;
+        }
+    }
+
+    /// Whether a request that did not get through can be sent again; else why the run ends.
+    fn transport_fault(&self, error: &TransportError, attempts: u32) -> Result<(), AskError> {
+        let never_answered = self.answered.load(Ordering::Relaxed) == 0;
+        let nobody_there = matches!(error, TransportError::Connect { .. })
+            && never_answered
+            && attempts >= CONNECTS_BEFORE_GIVING_UP;
+        if nobody_there || !error.can_pass() { Err(AskError::Stop(error.to_string())) } else { Ok(()) }
+    }
+
+    async fn wait(&self, delay: Duration) -> Result<(), AskError> {
+        tokio::select! {
+            () = self.wind_down.cancelled() => Err(AskError::Cancelled),
+            () = tokio::time::sleep(delay) => Ok(()),
+        }
+    }
+
+    fn lacking(&self) -> Lacking {
+        self.lacking.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn learn(&self, feature: Feature, message: &str) -> Result<(), StoreError> {
+        let new = self.lacking.write().unwrap_or_else(PoisonError::into_inner).insert(feature);
+        if new {
+            let note = format!("{}: {}", lack_in_words(feature), message);
+            self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+            let fact = ModelFact {
+                provider: self.model.name.provider.clone(),
+                endpoint: self.model.endpoint.base_url.clone(),
+                model: self.model.name.model.clone(),
+                feature,
+                learnt_at: Timestamp::now(),
+                message: message.to_owned(),
+            };
+            self.store.learn(fact).await?;
+        }
+        Ok(())
+    }
+
+    /// What the limits of tokens a minute are charged: the prompt and what may come back.
+    fn estimate(&self, request: &Request) -> u64 {
+        let texts = request.turns.iter().flat_map(|turn| &turn.parts).map(|part| estimate_tokens(&part.text)).sum::<u64>();
+        let system = request.system.as_deref().map_or(0, estimate_tokens);
+        texts + system + estimate_tokens(&request.schema.json.to_string()) + EXPECTED_OUTPUT
+    }
+
+    /// The request's key and the hashes of its parts.
+    fn key(&self, request: &Request) -> (RequestKey, RequestParts) {
+        // Every field is named, so that a new one is an error here until someone decides whether it belongs to the key.
+        let Request { model, system, turns, schema, temperature, max_output_tokens, sample } = request;
+        let mut spoken = blake3::Hasher::new();
+        for turn in turns {
+            absorb(&mut spoken, &serde_json::json!(turn.role).to_string());
+            for part in &turn.parts {
+                // The cache mark changes the bill, not the answer.
+                absorb(&mut spoken, &part.text);
+            }
+        }
+        let parts = RequestParts {
+            system: digest(&[system.as_deref().unwrap_or("")]),
+            turns: spoken.finalize().to_hex().to_string(),
+            schema: digest(&[&schema.name, &schema.json.to_string()]),
+            settings: digest(&[
+                &self.model.name.provider,
+                &self.model.endpoint.base_url,
+                model,
+                &format!("{temperature:?}"),
+                &format!("{max_output_tokens:?}"),
+                &sample.to_string(),
+            ]),
+        };
+        let mut hasher = blake3::Hasher::new();
+        for part in ["interrater request 1", &parts.system, &parts.turns, &parts.schema, &parts.settings] {
+            absorb(&mut hasher, part);
+        }
+        (RequestKey::new(*hasher.finalize().as_bytes()), parts)
+    }
+}
+
+/// Adds a text with its length, so that no two lists of texts look the same.
+fn absorb(hasher: &mut blake3::Hasher, text: &str) {
+    hasher.update(&(text.len() as u64).to_le_bytes());
+    hasher.update(text.as_bytes());
+}
+
+fn digest(texts: &[&str]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    texts.iter().for_each(|text| absorb(&mut hasher, text));
+    hasher.finalize().to_hex().to_string()
+}
+
+fn lack_in_words(feature: Feature) -> &'static str {
+    match feature {
+        Feature::Temperature => "the model takes no temperature; it is left out",
+        Feature::OutputLimit => "the model does not take the usual output limit; its older name is used",
+        Feature::AnswerSchema => "the server takes no JSON schema; it goes into the prompt",
+        Feature::CacheMark => "the server takes no cache marks; they are left out",
+        Feature::SystemTurn => "the model takes no system text; it opens the user's turn",
+    }
+}

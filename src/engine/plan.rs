@@ -1,0 +1,137 @@
+//! What a job is about: which sessions, which units of which tasks, and where each run goes. Reads every session once, keeps none.
+
+use crate::codebook::{Codebook, Library, UnitKind};
+use crate::corpus::{self, Corpus};
+use crate::run::FileVersion;
+use crate::session::{ReadError, SessionSummary};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why there is nothing to plan.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum PlanError {
+    /// A transcript cannot be read.
+    #[error(transparent)]
+    Session(#[from] ReadError),
+    /// A transcript cannot be hashed.
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// What a job is about.
+pub struct Plan {
+    /// The transcripts.
+    pub corpus: Corpus,
+    /// The codebooks and partial templates.
+    pub library: Library,
+    /// One entry a session, in the corpus's order.
+    pub sessions: Vec<SessionSummary>,
+    /// The transcripts' hashes.
+    pub inputs: Vec<FileVersion>,
+    /// The tasks.
+    pub tasks: Vec<TaskPlan>,
+}
+
+/// One task of a job.
+pub struct TaskPlan {
+    /// The codebook.
+    pub codebook: Arc<Codebook>,
+    /// The run's name.
+    pub run: String,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// `PROVIDER/MODEL@task-hash`.
+    pub rater: String,
+    /// How many units are annotated.
+    pub units: usize,
+    /// Which ones.
+    pub selection: Selection,
+    /// What `baseline/majority` answers.
+    pub majority: Option<Map<String, Value>>,
+}
+
+/// Which units of a task are annotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All.
+    All,
+    /// These, as (session's place in the corpus, unit's place in the session).
+    Some(BTreeSet<(usize, usize)>),
+}
+
+impl Selection {
+    /// Whether the unit is selected.
+    pub fn holds(&self, session: usize, unit: usize) -> bool {
+        match self {
+            Selection::All => true,
+            Selection::Some(chosen) => chosen.contains(&(session, unit)),
+        }
+    }
+
+    /// Whether any unit of the session is selected.
+    pub fn touches(&self, session: usize) -> bool {
+        match self {
+            Selection::All => true,
+            Selection::Some(chosen) => chosen.range((session, 0)..(session + 1, 0)).next().is_some(),
+        }
+    }
+}
+
+/// How many units of each task are annotated.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sampling {
+    /// At most so many.
+    pub limit: Option<usize>,
+    /// Drawn at random with this seed, rather than the first.
+    pub shuffle: Option<u64>,
+}
+
+/// Reads every session once: its summary and the hashes of its files.
+pub fn survey(corpus: &Corpus) -> Result<(Vec<SessionSummary>, Vec<FileVersion>), PlanError> {
+    let sessions =
+        corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, ReadError>>()?;
+    let files: Vec<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
+    let inputs = files
+        .into_par_iter()
+        .map(|path| {
+            let mut hasher = blake3::Hasher::new();
+            let hashed = std::fs::File::open(&path).and_then(|file| hasher.update_reader(file).map(|_| ()));
+            hashed.map_err(|source| PlanError::Io { path: path.clone(), source })?;
+            Ok(FileVersion { path, hash: hasher.finalize().to_hex().to_string() })
+        })
+        .collect::<Result<Vec<_>, PlanError>>()?;
+    Ok((sessions, inputs))
+}
+
+/// How many units of `kind` there are, and which are annotated.
+pub fn select(sessions: &[SessionSummary], kind: UnitKind, sampling: Sampling) -> (usize, Selection) {
+    let count = |session: &SessionSummary| match kind {
+        UnitKind::Session => 1,
+        UnitKind::Prompt => session.prompts,
+    };
+    let total = sessions.iter().map(count).sum();
+    let Some(limit) = sampling.limit.filter(|limit| *limit < total) else { return (total, Selection::All) };
+    let mut all: Vec<(usize, usize)> =
+        sessions.iter().enumerate().flat_map(|(at, session)| (0..count(session)).map(move |nth| (at, nth))).collect();
+    if let Some(seed) = sampling.shuffle {
+        all.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    }
+    all.truncate(limit);
+    (limit, Selection::Some(all.into_iter().collect()))
+}
+
+/// The session at `at` of the corpus, read again.
+pub fn read_session(corpus: &Corpus, at: usize) -> Result<crate::session::Session, ReadError> {
+    corpus::read(&corpus.sources()[at])
+}
