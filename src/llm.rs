@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod baseline;
 pub mod client;
+mod fault;
 pub mod gemini;
 pub mod openai;
 pub mod pace;
@@ -73,6 +74,56 @@ pub struct AnswerSchema {
     pub name: String,
     /// The schema: every object closed, every property required, no bounds (they are in descriptions and checked here).
     pub json: Value,
+}
+
+impl AnswerSchema {
+    /// The schema as words, for a server without structured output.
+    pub fn in_words(&self) -> String {
+        format!(
+            "Answer with one JSON object that fits this JSON schema. Write nothing before or after it, and no code fence.\n\n{}",
+            self.json
+        )
+    }
+}
+
+impl Request {
+    /// The system text and the turns for a model that lacks something: a schema that cannot be sent ends the last user turn,
+    /// system text that cannot be sent opens the first one. Empty parts and turns are left out, marks on what is lacking are off.
+    pub fn conversation(&self, lacking: &Lacking) -> (Option<String>, Vec<Turn>) {
+        let mut turns = self.turns.clone();
+        for turn in &mut turns {
+            turn.parts.retain(|part| !part.text.trim().is_empty());
+            for part in &mut turn.parts {
+                part.cache_mark &= !lacking.contains(&Feature::CacheMark);
+            }
+        }
+        turns.retain(|turn| !turn.parts.is_empty());
+
+        if lacking.contains(&Feature::AnswerSchema) {
+            let part = Part { text: self.schema.in_words(), cache_mark: false };
+            match turns.last_mut() {
+                Some(turn) if turn.role == Role::User => turn.parts.push(part),
+                _ => turns.push(Turn { role: Role::User, parts: vec![part] }),
+            }
+        }
+
+        let mut system = self.system.clone().filter(|text| !text.trim().is_empty());
+        if lacking.contains(&Feature::SystemTurn)
+            && let Some(text) = system.take()
+        {
+            let part = Part { text, cache_mark: false };
+            match turns.first_mut() {
+                Some(turn) if turn.role == Role::User => turn.parts.insert(0, part),
+                _ => turns.insert(0, Turn { role: Role::User, parts: vec![part] }),
+            }
+        }
+        (system, turns)
+    }
+
+    /// The temperature, unless the model takes none.
+    fn sent_temperature(&self, lacking: &Lacking) -> Option<f64> {
+        self.temperature.filter(|_| !lacking.contains(&Feature::Temperature))
+    }
 }
 
 /// Where a provider is reached.
@@ -158,7 +209,9 @@ pub enum Fault {
     },
     /// This unit's prompt is too long for the model.
     TooLong(String),
-    /// The model lacks something that can be left out.
+    /// A filter in front of the model declined this unit's prompt; other units may pass.
+    Refused(String),
+    /// The model lacks something that can be left out. Where it was left out already, this is a [`Fault::BadRequest`].
     Lacks(Feature, String),
     /// The request is refused for a reason that would hold for every unit.
     BadRequest(String),
@@ -190,6 +243,11 @@ pub trait Adapter: Send + Sync {
     /// The request in the provider's form, without what the model is known to lack.
     fn encode(&self, base_url: &str, request: &Request, lacking: &Lacking) -> HttpRequest;
 
+    /// What is never sent to this model, although a request may hold it: known beforehand, so that users can be told.
+    fn leaves_out(&self, _model: &str) -> Lacking {
+        Lacking::new()
+    }
+
     /// The answer in a body with status 200.
     fn decode(&self, body: &[u8]) -> Result<Response, Unreadable>;
 
@@ -198,4 +256,83 @@ pub trait Adapter: Send + Sync {
 
     /// The limits that an answer's headers tell.
     fn rate_limits(&self, header: HeaderLookup<'_>) -> RateLimits;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// A request that uses everything.
+    pub(super) fn request() -> Request {
+        Request {
+            model: "some-model".to_owned(),
+            system: Some("You annotate.".to_owned()),
+            turns: vec![Turn {
+                role: Role::User,
+                parts: vec![
+                    Part { text: "The transcript.".to_owned(), cache_mark: true },
+                    Part { text: "What is its label?".to_owned(), cache_mark: false },
+                ],
+            }],
+            schema: AnswerSchema {
+                name: "label".to_owned(),
+                json: json!({
+                    "type": "object",
+                    "properties": {
+                        "reason": { "type": "string" },
+                        "label": { "type": "string", "enum": ["correction", "none"], "description": "The kind." },
+                    },
+                    "required": ["reason", "label"],
+                    "additionalProperties": false,
+                }),
+            },
+            temperature: Some(0.5),
+            max_output_tokens: Some(500),
+            sample: 0,
+        }
+    }
+
+    /// A lookup in a list of headers.
+    pub(super) fn headers<'a>(list: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        move |name| list.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    /// A lookup that finds nothing.
+    pub(super) fn no_headers(_: &str) -> Option<String> {
+        None
+    }
+
+    fn user(text: &str) -> Turn {
+        Turn { role: Role::User, parts: vec![Part { text: text.to_owned(), cache_mark: true }] }
+    }
+
+    #[test]
+    fn nothing_lacking_changes_nothing() {
+        let request = request();
+        assert_eq!(request.conversation(&Lacking::new()), (request.system.clone(), request.turns.clone()));
+    }
+
+    #[test]
+    fn the_schema_comes_last_and_the_system_text_first() {
+        let mut request = request();
+        request
+            .turns
+            .push(Turn { role: Role::Assistant, parts: vec![Part { text: "x".to_owned(), cache_mark: false }] });
+        request.turns.push(user("Again."));
+        let all = Lacking::from([Feature::SystemTurn, Feature::AnswerSchema, Feature::CacheMark]);
+        let (system, turns) = request.conversation(&all);
+        assert_eq!(system, None);
+        assert_eq!(turns.len(), 3);
+        assert_eq!(turns[0].parts[0].text, "You annotate.");
+        assert_eq!(turns[0].parts.len(), 3);
+        assert_eq!(turns[2].parts[1].text, request.schema.in_words());
+        assert!(turns.iter().flat_map(|turn| &turn.parts).all(|part| !part.cache_mark));
+    }
+
+    #[test]
+    fn empty_text_is_never_sent() {
+        let request = Request { system: Some(" ".to_owned()), turns: vec![user(" \n"), user("Hello.")], ..request() };
+        assert_eq!(request.conversation(&Lacking::new()), (None, vec![user("Hello.")]));
+    }
 }
