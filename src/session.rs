@@ -7,6 +7,7 @@ pub mod builder;
 pub mod claude_code;
 pub mod codex;
 pub mod lines;
+pub mod tool;
 
 pub use builder::SessionBuilder;
 
