@@ -79,7 +79,7 @@ pub enum ConfigError {
 }
 
 /// What `config.toml` can say. An unknown key is an error.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// What to annotate.
@@ -89,7 +89,7 @@ pub struct Config {
     /// Providers by name.
     pub provider: BTreeMap<String, Provider>,
     /// Prices by `PROVIDER/MODEL`.
-    pub price: BTreeMap<String, Price>,
+    pub price: PriceTable,
     /// Where things are.
     pub paths: Paths,
 }
@@ -382,7 +382,7 @@ impl Config {
             requests_per_minute: table.rpm,
             tokens_per_minute: table.tpm,
             max_output_tokens: table.max_output_tokens,
-            price: PriceTable::new(self.price.clone()).lookup(&name.to_string()).cloned(),
+            price: self.price.of(&name.to_string()).cloned(),
         })))
     }
 }
@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(shipped.input, default.input);
         assert_eq!(shipped.annotate, default.annotate);
         assert_eq!(shipped.paths, default.paths);
-        assert!(shipped.provider.is_empty() && shipped.price.is_empty());
+        assert!(shipped.provider.is_empty() && shipped.price.0.is_empty());
     }
 
     #[test]

@@ -142,7 +142,7 @@ pub async fn run(
                 Store::open(&store)?,
                 Client::new(sending.timeout),
                 Pacer::new(limits),
-                Backoff::new(sending.max_retries),
+                Backoff { max_retries: sending.max_retries, ..Backoff::default() },
             )?;
             asker.abandon = abandon;
             Some(Arc::new(asker))

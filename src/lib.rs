@@ -25,3 +25,6 @@ pub mod gold;
 pub mod agreement;
 pub mod report;
 pub mod config;
+pub mod evaluation;
+pub mod summary;
+pub mod cli;

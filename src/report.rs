@@ -1,3 +1,35 @@
-//! Results for people: tables on the terminal.
+//! Results for people: text and tables for the terminal.
 
+pub mod sessions;
 pub mod terminal;
+pub mod runs;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+/// A table without lines; the columns of `numbers` are set to the right.
+pub fn grid(header: &[&str], numbers: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.to_vec());
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if numbers.contains(&at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// `1 prompt`, `2 prompts`.
+pub fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// A cost as people write it; `unknown` where no price is known.
+pub fn dollars(cost: Option<f64>) -> String {
+    match cost {
+        None => "unknown".to_owned(),
+        Some(cost) if cost == 0.0 || cost >= 0.01 => format!("${cost:.2}"),
+        Some(cost) => format!("${cost:.4}"),
+    }
+}

@@ -154,15 +154,18 @@ impl Asker {
             attempts += 1;
             let (reason, after) = match sent {
                 Err(error) => {
-                    permit.failed(matches!(error, TransportError::Timeout { .. }));
+                    if matches!(error, TransportError::Timeout { .. }) {
+                        self.pacer.throttled(&permit, None);
+                    }
                     self.transport_fault(&error, attempts)?;
                     (error.to_string(), None)
                 }
                 Ok(answer) if answer.status == 200 => {
-                    self.pacer.observe(self.model.adapter.rate_limits(&|name| answer.header(name)));
+                    self.pacer.observe(&permit, self.model.adapter.rate_limits(&|name| answer.header(name)));
                     match self.model.adapter.decode(&answer.body) {
                         Ok(response) => {
-                            permit.answered(estimate, response.usage.map(|usage| usage.prompt() + usage.output));
+                            self.pacer.settle(estimate, response.usage.map_or(0, |usage| usage.total()));
+                            drop(permit);
                             let new = NewResponse {
                                 key,
                                 provider: self.model.name.provider.clone(),
@@ -182,17 +185,13 @@ impl Asker {
                             let missing = || AskError::Unit("the answer was stored and cannot be found again".to_owned());
                             return self.store.get(&key)?.ok_or_else(missing);
                         }
-                        Err(unreadable) => {
-                            permit.failed(false);
-                            (unreadable.to_string(), None)
-                        }
+                        Err(unreadable) => (unreadable.to_string(), None),
                     }
                 }
                 Ok(answer) => match self.model.adapter.fault(answer.status, &|name| answer.header(name), &answer.body) {
                     Fault::Stop(message) | Fault::BadRequest(message) => return Err(AskError::Stop(message)),
                     Fault::TooLong(message) => return Err(AskError::Unit(format!("too long for the model: {message}"))),
                     Fault::Lacks(feature, message) => {
-                        permit.failed(false);
                         if lacking.contains(&feature) {
                             return Err(AskError::Stop(message));
                         }
@@ -202,15 +201,14 @@ impl Asker {
                     }
                     Fault::Busy { reason, after, throttled } => {
                         if throttled {
-                            permit.throttled(after);
-                        } else {
-                            permit.failed(false);
+                            self.pacer.throttled(&permit, after);
                         }
                         (reason, after)
                     }
                 },
             };
-            let Some(delay) = self.backoff.delay(attempts - 1, after) else {
+            drop(permit);
+            let Some(delay) = self.backoff.delay(attempts, after, &mut rand::rng()) else {
                 let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
                 return Err(AskError::Unit(format!("asked {times}; the last answer: {reason}")));
             };

@@ -1,0 +1,213 @@
+//! What can be typed: clap structs only.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+const TEMPLATE: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Annotate
+  init [DIR]         a project to start from: configuration, codebooks, sample sessions with gold
+  sessions PATH…     what is found at some paths; what a rater would see of a unit
+  annotate [TASK…]   annotate sessions with a model; without one, with the built-in baseline
+  runs [RUN]         the runs here: states, tokens, cost
+Judge
+  agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
+
+{options}{after-help}";
+
+/// Annotate coding-agent sessions with LLMs, and tell how far the labels can be trusted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "interrater",
+    version,
+    help_template = TEMPLATE,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "`interrater VERB --help` shows a verb's options with an example."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// What every verb takes.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// One JSON document on stdout (JSON lines for `sessions`), and nothing else there.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress and no notes on stderr.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// The configuration file [default: config.toml here, if there is one].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// A project to start from: config.toml, prompts/ and gold/, never overwriting a file.
+    #[command(after_help = "Example:\n  interrater init study && cd study && interrater annotate")]
+    Init(Init),
+    /// What the readers find at some paths: one line a session.
+    #[command(after_help = "Examples:\n  interrater sessions ~/.claude/projects\n  interrater sessions gold/sessions --json\n  \
+        interrater sessions gold/sessions --show UNIT --task pushback")]
+    Sessions(Sessions),
+    /// Annotate sessions: every task of the configuration, or those that are named.
+    #[command(after_help = "Examples:\n  interrater annotate\n  interrater annotate pushback --model anthropic/MODEL --dry-run\n  \
+        interrater annotate success --sessions ~/.claude/projects --limit 20 --shuffle 1")]
+    Annotate(Annotate),
+    /// The runs here; one run's states, tokens, cost.
+    #[command(after_help = "Example:\n  interrater runs pushback-baseline-cues-3fa9c1d2")]
+    Runs(Runs),
+    /// Agreement: a task's gold, raters and runs; or any ratings file with the columns item,annotator,label.
+    #[command(after_help = "Examples:\n  interrater agree --task pushback\n  interrater agree --task pushback --run RUN --collapse binary\n  \
+        interrater agree ratings.csv --labels yes,no --items items.csv")]
+    Agree(Agree),
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where.
+    #[arg(default_value = ".")]
+    pub dir: PathBuf,
+}
+
+/// `sessions`.
+#[derive(Debug, Args)]
+pub struct Sessions {
+    /// Files, folders, globs [default: [input] sessions of the configuration].
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Print what a rater would see of this unit.
+    #[arg(long, value_name = "UNIT", requires = "task")]
+    pub show: Option<String>,
+    /// The task that the rater has.
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<String>,
+}
+
+/// `annotate`.
+#[derive(Debug, Args)]
+pub struct Annotate {
+    /// Tasks; each is a codebook in the prompts folder [default: those of the configuration, else all].
+    #[arg(value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// Files, folders, globs with transcripts.
+    #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "What")]
+    pub sessions: Vec<String>,
+    /// At most so many units of each task.
+    #[arg(long, value_name = "N", help_heading = "What", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// With --limit: draw the units at random with this seed, rather than take the first.
+    #[arg(long, value_name = "SEED", help_heading = "What", requires = "limit")]
+    pub shuffle: Option<u64>,
+    /// The run's name; with several tasks NAME-TASK.
+    #[arg(long, value_name = "NAME", help_heading = "What")]
+    pub run: Option<String>,
+    /// Who annotates, as PROVIDER/MODEL.
+    #[arg(long, value_name = "PROVIDER/MODEL", help_heading = "Model")]
+    pub model: Option<String>,
+    /// Where the provider is: with /v1 for openai, without a path for anthropic and gemini.
+    #[arg(long, value_name = "URL", help_heading = "Model")]
+    pub base_url: Option<String>,
+    /// Sampling temperature.
+    #[arg(long, value_name = "T", help_heading = "Model")]
+    pub temperature: Option<f64>,
+    /// Answers per unit.
+    #[arg(long, value_name = "K", default_value_t = 1, help_heading = "Model", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub samples: u32,
+    /// Limit of output tokens of each answer, reasoning included.
+    #[arg(long, value_name = "N", help_heading = "Model", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_output_tokens: Option<u32>,
+    /// Requests under way at once.
+    #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub concurrency: Option<u64>,
+    /// Requests a minute.
+    #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rpm: Option<u64>,
+    /// Tokens a minute.
+    #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..))]
+    pub tpm: Option<u64>,
+    /// Further attempts after a failure that can pass; 0 is none.
+    #[arg(long, value_name = "N", help_heading = "Pace")]
+    pub max_retries: Option<u32>,
+    /// Seconds that one request may take.
+    #[arg(long, value_name = "S", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+    /// Say what would be asked and what it might cost; ask nothing.
+    #[arg(long, help_heading = "How")]
+    pub dry_run: bool,
+    /// Ask again, whatever the store has. The old answers stay in it.
+    #[arg(long, help_heading = "How", conflicts_with = "retry_failed")]
+    pub refresh: bool,
+    /// Ask again where the stored answer is invalid, refused or cut.
+    #[arg(long, help_heading = "How")]
+    pub retry_failed: bool,
+    /// End with exit code 3 if a figure is below a value, such as kappa=0.6 (also: percent, icc).
+    #[arg(long, value_name = "METRIC=VALUE", help_heading = "How")]
+    pub fail_under: Option<String>,
+}
+
+/// `runs`.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// One run.
+    pub run: Option<String>,
+}
+
+/// `agree`.
+#[derive(Debug, Args)]
+pub struct Agree {
+    /// A ratings file with the columns item,annotator,label.
+    #[arg(conflicts_with_all = ["task", "gold", "run", "split", "collapse", "field"], required_unless_present = "task")]
+    pub file: Option<PathBuf>,
+    /// The task whose gold, raters and runs are compared.
+    #[arg(long, value_name = "TASK", help_heading = "A task")]
+    pub task: Option<String>,
+    /// The gold file [default: TASK.csv in the gold folder].
+    #[arg(long, value_name = "FILE", help_heading = "A task")]
+    pub gold: Option<PathBuf>,
+    /// Runs to compare [default: all runs of the task].
+    #[arg(long, value_name = "RUN", num_args = 1.., help_heading = "A task")]
+    pub run: Vec<String>,
+    /// The part of the gold.
+    #[arg(long, value_name = "SPLIT", default_value = "all", value_parser = ["dev", "test", "all"], help_heading = "A task")]
+    pub split: String,
+    /// One collapse of the codebook in the place of its labels.
+    #[arg(long, value_name = "NAME", help_heading = "A task")]
+    pub collapse: Option<String>,
+    /// One field of the codebook.
+    #[arg(long, value_name = "NAME", help_heading = "A task")]
+    pub field: Option<String>,
+    /// The declared labels, in order.
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', help_heading = "A ratings file")]
+    pub labels: Vec<String>,
+    /// What kind of answers they are.
+    #[arg(long, value_name = "LEVEL", default_value = "nominal", value_parser = ["nominal", "ordinal", "interval"], help_heading = "A ratings file")]
+    pub level: String,
+    /// A file of the items' covariates, with the columns item,session.
+    #[arg(long, value_name = "FILE", help_heading = "A ratings file")]
+    pub items: Option<PathBuf>,
+    /// The rater that the others are compared with [default: gold, where there is one].
+    #[arg(long, value_name = "RATER", help_heading = "A ratings file")]
+    pub reference: Option<String>,
+    /// What is resampled as a whole: session, another column of the items file, or item.
+    #[arg(long, value_name = "session|COLUMN|item", default_value = "session")]
+    pub by: String,
+    /// Bootstrap replicates.
+    #[arg(long, value_name = "B", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(200..=1_000_000))]
+    pub replicates: u32,
+    /// Seed of the bootstrap.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+}

@@ -1,0 +1,126 @@
+//! One file a verb; each body reads as the flow. Only here things are printed and the environment is read.
+
+pub mod agree;
+pub mod annotate;
+pub mod init;
+pub mod progress;
+pub mod runs;
+pub mod sessions;
+
+use interrater::cli::Common;
+use interrater::config::{Config, expand_home};
+use interrater::codebook::Library;
+use miette::{Diagnostic, IntoDiagnostic, Result};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is done.
+    Done,
+    /// Done, but some units have no answer.
+    Trouble,
+    /// A usage, configuration, codebook or input error.
+    Unusable,
+    /// A `--fail-under` threshold was missed.
+    BelowThreshold,
+    /// Interrupted; the next run goes on.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Trouble => 1,
+            Exit::Unusable => 2,
+            Exit::BelowThreshold => 3,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// What a user did that cannot be done.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum UsageError {
+    /// There are no transcripts where the defaults look for them.
+    #[error("no sessions were named, and {path} is not here", path = .0.display())]
+    #[diagnostic(help("name some with --sessions PATH, such as ~/.claude/projects, or write the sample project with `interrater init`"))]
+    NoSessions(PathBuf),
+    /// There is no such unit.
+    #[error("there is no unit `{unit}` of task `{task}` here")]
+    #[diagnostic(help("`interrater sessions` lists the sessions; prompts are `agent:session-id#n`, from 1 to {prompts}"))]
+    UnknownUnit {
+        /// The id asked for.
+        unit: String,
+        /// The task.
+        task: String,
+        /// How many prompts the session has, if it is known.
+        prompts: usize,
+    },
+    /// A threshold is not in its form.
+    #[error("`{0}` is no threshold")]
+    #[diagnostic(help("write kappa=0.6, percent=0.8 or icc=0.5"))]
+    Threshold(String),
+    /// A task has nothing to compare.
+    #[error("task `{0}` has neither gold nor runs to compare")]
+    #[diagnostic(help("`interrater annotate {0}` makes a run; gold is a file of the gold folder"))]
+    NothingToCompare(String),
+    /// A field or collapse that the codebook does not have.
+    #[error("task `{task}` has no {what} `{name}`")]
+    #[diagnostic(help("it has: {known}"))]
+    NotInCodebook {
+        /// The task.
+        task: String,
+        /// `field` or `collapse`.
+        what: &'static str,
+        /// The name asked for.
+        name: String,
+        /// The names that there are.
+        known: String,
+    },
+}
+
+/// The process's environment, for the parts of the library that need a variable.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The configuration: the file that was named, the one that is here, or the defaults.
+pub fn config(common: &Common) -> Result<Config> {
+    match &common.config {
+        Some(path) => Ok(Config::read(path)?),
+        None if Path::new("config.toml").is_file() => Ok(Config::read(Path::new("config.toml"))?),
+        None => Ok(Config::default()),
+    }
+}
+
+/// The codebooks: those of the prompts folder, or the shipped ones where there is none.
+pub fn library(config: &Config) -> Result<Library> {
+    if config.paths.prompts.is_dir() { Ok(Library::read(&config.paths.prompts)?) } else { Ok(Library::shipped()?) }
+}
+
+/// The paths that were named, or those of the configuration.
+pub fn session_paths(named: &[String], config: &Config) -> Result<Vec<PathBuf>> {
+    let given = if named.is_empty() { &config.input.sessions } else { named };
+    let paths: Vec<PathBuf> = given.iter().map(|path| expand_home(path, &environment)).collect();
+    if named.is_empty() && *config == Config::default() && let Some(missing) = paths.iter().find(|path| !path.exists()) {
+        return Err(UsageError::NoSessions(missing.clone()).into());
+    }
+    Ok(paths)
+}
+
+/// Prints data. A reader that has gone away (`| head`) is no error.
+pub fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        done => done.into_diagnostic(),
+    }
+}
+
+/// Prints one JSON document.
+pub fn print_json(document: &impl serde::Serialize) -> Result<()> {
+    print(&format!("{}\n", serde_json::to_string_pretty(document).into_diagnostic()?))
+}

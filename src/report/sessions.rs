@@ -1,0 +1,68 @@
+//! Sessions as a table, and the one line that says what was found.
+
+use super::{grid, plural};
+use crate::corpus::Corpus;
+use crate::session::SessionSummary;
+use std::collections::BTreeMap;
+
+/// `24 sessions (claude_code 16, codex 8), 131 prompts, 9 interruptions, 0 damaged pieces left out`.
+pub fn overview(sessions: &[SessionSummary]) -> String {
+    let mut agents: BTreeMap<&str, usize> = BTreeMap::new();
+    for session in sessions {
+        *agents.entry(session.agent.name()).or_default() += 1;
+    }
+    let agents: Vec<String> = agents.iter().map(|(agent, count)| format!("{agent} {count}")).collect();
+    let sum = |count: fn(&SessionSummary) -> u64| sessions.iter().map(count).sum::<u64>();
+    let mut text = format!(
+        "{} ({}), {}, {}, {}",
+        plural(sessions.len() as u64, "session"),
+        agents.join(", "),
+        plural(sum(|session| session.prompts as u64), "prompt"),
+        plural(sum(|session| session.interruptions as u64), "interruption"),
+        plural(sum(|session| session.read.repaired + session.read.bad), "damaged line"),
+    );
+    let bad = sum(|session| session.read.bad);
+    if bad > 0 {
+        text.push_str(&format!(", {bad} pieces of which could not be read"));
+    }
+    text
+}
+
+/// Files that look like data but hold no session: nothing vanishes silently.
+pub fn skipped_lines(corpus: &Corpus) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let skipped = corpus.skipped();
+    let mut lines: Vec<String> =
+        skipped.iter().take(SHOWN).map(|skipped| format!("skipped {}: {}", skipped.path.display(), skipped.reason)).collect();
+    if skipped.len() > SHOWN {
+        lines.push(format!("skipped {} more files that are no transcript", skipped.len() - SHOWN));
+    }
+    lines
+}
+
+/// One line a session.
+pub fn table(sessions: &[SessionSummary]) -> String {
+    let header = ["session", "started", "prompts", "interrupted", "tools", "failed", "rejected", "active", "output tokens", "commits", "model"];
+    let mut grid = grid(&header, &[2, 3, 4, 5, 6, 7, 8, 9]);
+    for session in sessions {
+        grid.add_row(vec![
+            session.id.to_string(),
+            session.started.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default(),
+            session.prompts.to_string(),
+            session.interruptions.to_string(),
+            session.tool_calls.to_string(),
+            session.failed_tool_calls.to_string(),
+            session.rejected_tools.to_string(),
+            duration(session.active_seconds),
+            session.usage.output.to_string(),
+            session.commits.to_string(),
+            session.models.first().cloned().unwrap_or_default(),
+        ]);
+    }
+    format!("{grid}\n")
+}
+
+fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    if minutes >= 60 { format!("{} h {:02} min", minutes / 60, minutes % 60) } else { format!("{minutes} min") }
+}
