@@ -356,7 +356,7 @@ impl Store {
 
     /// Keeps an answer. Once this returns it is on the disk, whatever happens to this process or machine.
     ///
-    /// An answer is stored even if this future is dropped after its first poll.
+    /// Dropping the future does not take back an answer that has reached the writer; while more than a thousand others wait there, it has not.
     pub async fn put(&self, response: NewResponse) -> Result<Kept, StoreError> {
         self.writer.write(Job::Response(Box::new(response))).await
     }
