@@ -1,7 +1,10 @@
 //! How far raters agree.
-
-pub mod confusion;
+pub mod distribution;
+pub mod estimate;
+pub mod file;
 pub mod interval;
 pub mod kappa;
-pub mod multi;
-pub mod score;
+pub mod margins;
+pub mod ratings;
+pub mod table;
+pub mod label_pair;
