@@ -158,8 +158,8 @@ pub fn rare_count(table: TableView<'_>, reference: bool) -> usize {
 }
 
 /// Number of different clusters.
-pub fn clusters_of(rows: &[LabelRow]) -> usize {
-    let mut clusters: Vec<usize> = rows.iter().map(|row| row.cluster).collect();
+pub fn clusters_of(clusters: impl Iterator<Item = usize>) -> usize {
+    let mut clusters: Vec<usize> = clusters.collect();
     clusters.sort_unstable();
     clusters.dedup();
     clusters.len()
