@@ -1,7 +1,35 @@
 //! How far raters agree.
+//!
+//! ```text
+//! rows or a file ─ Ratings ─ agree ─ FieldAgreement (JSON, terminal table)
+//! ```
+//!
+//! [`ratings`] and [`file`](self::file) take in who said what, strictly. [`agree`] computes every pair ([`label_pair`], [`score_pair`]), the panel
+//! ([`all`](self::all)) and the ceiling that humans set ([`ceiling`]). The coefficients are plain functions of tables and moments
+//! ([`kappa`], [`score`], [`rank`], [`multi`]), and [`interval`] gives all of them intervals by resampling whole clusters.
 
-pub mod confusion;
+pub mod all;
+pub mod ceiling;
+pub mod distribution;
+pub mod estimate;
+pub mod field;
+pub mod file;
 pub mod interval;
 pub mod kappa;
+pub mod label_pair;
+pub mod margins;
 pub mod multi;
+pub mod rank;
+pub mod ratings;
 pub mod score;
+pub mod score_pair;
+pub mod table;
+#[cfg(test)]
+mod vectors;
+pub mod warning;
+
+pub use estimate::{Estimate, NoInterval, Undefined};
+pub use field::{AgreementError, Collapse, FieldAgreement, Pair, PairFigures, Settings, agree};
+pub use file::{FileError, RatingsFile, RatingsRead};
+pub use interval::Resampling;
+pub use ratings::{Answer, Cell, Level, Ratings, RatingsBuilder, RatingsError};

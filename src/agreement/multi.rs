@@ -1,1 +1,269 @@
-//! multi
+//! Agreement of several raters on labels, with gaps.
+
+use super::distribution::{UPPER, t_quantile};
+use super::estimate::{Undefined, Value};
+use super::kappa::{TINY, Weights};
+
+/// Several raters' labels: one row an item, one column a rater, `None` where a rating is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Panel {
+    /// Number of declared labels q.
+    pub labels: usize,
+    /// Label indices by item and rater.
+    pub rows: Vec<Vec<Option<usize>>>,
+}
+
+/// How often each of `labels` occurs in an item's ratings, R_ik.
+pub fn counts(row: &[Option<usize>], labels: usize) -> Vec<f64> {
+    let mut counts = vec![0.0; labels];
+    row.iter().flatten().for_each(|&label| counts[label] += 1.0);
+    counts
+}
+
+/// How far apart two labels are for Krippendorff's alpha, δ².
+#[derive(Debug, Clone, PartialEq)]
+pub enum Metric {
+    /// 1 if they differ.
+    Nominal,
+    /// (Σ_{g=c..d} n_g − (n_c + n_d)/2)² over the labels' counts: it depends on the data.
+    Ordinal,
+    /// (c − d)² over the labels' values.
+    Interval(Vec<f64>),
+    /// ((c − d)/(c + d))² over the labels' values.
+    Ratio(Vec<f64>),
+}
+
+/// What an item adds to the coincidence matrix (by row): each ordered pair of its ratings counts 1/(m − 1). Nothing if it has one rating.
+pub fn coincidences(counts: &[f64]) -> Vec<f64> {
+    let q = counts.len();
+    let m: f64 = counts.iter().sum();
+    if m < 2.0 {
+        return vec![0.0; q * q];
+    }
+    let pairs = |c: usize, d: usize| counts[c] * (counts[d] - f64::from(c == d)) / (m - 1.0);
+    (0..q * q).map(|cell| pairs(cell / q, cell % q)).collect()
+}
+
+/// Krippendorff's alpha (2004) from a coincidence matrix: α = 1 − (N − 1) Σ o_cd δ²_cd / Σ n_c n_d δ²_cd.
+pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) -> Value {
+    let counts: Vec<f64> = coincidences.chunks(labels.max(1)).map(|row| row.iter().sum()).collect();
+    let total: f64 = counts.iter().sum();
+    if total <= TINY {
+        return Err(Undefined::NoItems);
+    }
+    let mut up_to = vec![0.0];
+    counts.iter().for_each(|count| up_to.push(up_to[up_to.len() - 1] + count));
+    let distance = |c: usize, d: usize| match metric {
+        Metric::Nominal => f64::from(c != d),
+        Metric::Ordinal => {
+            let (low, high) = (c.min(d), c.max(d));
+            (up_to[high + 1] - up_to[low] - (counts[low] + counts[high]) / 2.0).powi(2)
+        }
+        Metric::Interval(x) => (x[c] - x[d]).powi(2),
+        Metric::Ratio(x) if x[c] + x[d] == 0.0 => 0.0,
+        Metric::Ratio(x) => ((x[c] - x[d]) / (x[c] + x[d])).powi(2),
+    };
+    let (mut observed, mut expected) = (0.0, 0.0);
+    for c in 0..labels {
+        for d in (0..labels).filter(|&d| d != c) {
+            observed += coincidences[c * labels + d] * distance(c, d);
+            expected += counts[c] * counts[d] * distance(c, d);
+        }
+    }
+    if expected < TINY * total * total {
+        Err(Undefined::OneLabelUsed)
+    } else {
+        Ok(1.0 - (total - 1.0) * observed / expected)
+    }
+}
+
+/// A coefficient of Gwet's family (2014): how chance agreement is modelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// AC1, or AC2 with weights.
+    Gwet,
+    /// Brennan and Prediger.
+    BrennanPrediger,
+    /// Fleiss' kappa, generalised to gaps and weights.
+    Fleiss,
+    /// Conger's kappa.
+    Conger,
+    /// Krippendorff's alpha with fixed weights.
+    Krippendorff,
+}
+
+/// A coefficient of Gwet's family with its standard error for independent items.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FamilyEstimate {
+    /// The coefficient.
+    pub value: f64,
+    /// Observed agreement pa.
+    pub observed: f64,
+    /// Chance agreement pe.
+    pub expected: f64,
+    /// Standard error; none with fewer than two items.
+    pub se: Option<f64>,
+    /// value ± t_{n−1} se, the upper end cut at 1.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// Per item: counts, their sum r_i, and s_i = Σ_k R_ik((Rwᵀ)_ik − 1).
+struct Item {
+    counts: Vec<f64>,
+    ratings: f64,
+    agreement: f64,
+}
+
+impl Item {
+    fn share(&self) -> f64 {
+        if self.ratings >= 2.0 { self.agreement / (self.ratings * (self.ratings - 1.0)) } else { 0.0 }
+    }
+}
+
+/// A coefficient of Gwet's family (Gwet, Handbook of Inter-Rater Reliability, 4th edition), any weights, gaps allowed.
+pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<FamilyEstimate, Undefined> {
+    let q = panel.labels;
+    let w: Vec<f64> = weights.disagreement(q).into_iter().map(|v| 1.0 - v).collect();
+    let items: Vec<Item> = (panel.rows.iter())
+        .map(|row| {
+            let counts = counts(row, q);
+            let weighted = |k: usize| -> f64 { (0..q).map(|l| w[k * q + l] * counts[l]).sum() };
+            let agreement = (0..q).map(|k| counts[k] * (weighted(k) - 1.0)).sum();
+            Item { ratings: counts.iter().sum(), agreement, counts }
+        })
+        .filter(|item| item.ratings >= if family == Family::Krippendorff { 2.0 } else { 1.0 })
+        .collect();
+    let paired = items.iter().filter(|item| item.ratings >= 2.0).count() as f64;
+    if paired == 0.0 {
+        return Err(Undefined::NoItems);
+    }
+    if q < 2 && matches!(family, Family::Gwet | Family::BrennanPrediger) {
+        return Err(Undefined::OneLabelKnown);
+    }
+    if family == Family::Krippendorff {
+        return fixed_weight_alpha(&items, &w, q);
+    }
+    let n = items.len() as f64;
+    let observed = items.iter().map(Item::share).sum::<f64>() / paired;
+    let shares: Vec<f64> =
+        (0..q).map(|k| items.iter().map(|item| item.counts[k] / item.ratings).sum::<f64>() / n).collect();
+    let whole: f64 = w.iter().sum();
+    let (expected, by_item): (f64, Vec<f64>) = match family {
+        Family::Gwet => {
+            let scale = whole / (q * (q - 1)) as f64;
+            let of = |item: &Item| (0..q).map(|k| item.counts[k] * (1.0 - shares[k])).sum::<f64>() / item.ratings;
+            (
+                scale * shares.iter().map(|share| share * (1.0 - share)).sum::<f64>(),
+                items.iter().map(|item| scale * of(item)).collect(),
+            )
+        }
+        Family::BrennanPrediger => {
+            let expected = whole / (q * q) as f64;
+            (expected, vec![expected; items.len()])
+        }
+        Family::Fleiss => {
+            let pull = pulls(&w, &shares);
+            (chance(&w, &shares), items.iter().map(|item| dot(&item.counts, &pull) / item.ratings).collect())
+        }
+        Family::Conger => conger_chance(panel, &w)?,
+        Family::Krippendorff => unreachable!("taken above"),
+    };
+    if 1.0 - expected < TINY {
+        return Err(Undefined::OneLabelUsed);
+    }
+    let value = (observed - expected) / (1.0 - expected);
+    let influence = items.iter().zip(&by_item).map(|(item, pe)| {
+        let paired_share = item.share() - if item.ratings >= 2.0 { expected } else { 0.0 };
+        n / paired * paired_share / (1.0 - expected) - 2.0 * (1.0 - value) * (pe - expected) / (1.0 - expected)
+    });
+    Ok(with_error(value, observed, expected, value, influence.collect()))
+}
+
+/// π̃ = (w + wᵀ)π/2.
+fn pulls(w: &[f64], shares: &[f64]) -> Vec<f64> {
+    let q = shares.len();
+    (0..q).map(|k| (0..q).map(|l| (w[k * q + l] + w[l * q + k]) / 2.0 * shares[l]).sum()).collect()
+}
+
+/// Σ w_kl π_k π_l.
+fn chance(w: &[f64], shares: &[f64]) -> f64 {
+    let q = shares.len();
+    (0..q * q).map(|cell| w[cell] * shares[cell / q] * shares[cell % q]).sum()
+}
+
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| x * y).sum()
+}
+
+fn with_error(value: f64, observed: f64, expected: f64, centre: f64, influence: Vec<f64>) -> FamilyEstimate {
+    let n = influence.len() as f64;
+    let se = (n >= 2.0).then(|| (influence.iter().map(|c| (c - centre).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt());
+    let interval = se.map(|se| {
+        let half = t_quantile(UPPER, n - 1.0) * se;
+        (value - half, (value + half).min(1.0))
+    });
+    FamilyEstimate { value, observed, expected, se, interval }
+}
+
+/// Krippendorff's alpha in Gwet's form, items with two ratings or more.
+fn fixed_weight_alpha(items: &[Item], w: &[f64], q: usize) -> Result<FamilyEstimate, Undefined> {
+    let n = items.len() as f64;
+    let ratings: f64 = items.iter().map(|item| item.ratings).sum();
+    let (mean, small) = (ratings / n, 1.0 / ratings);
+    let share = |item: &Item| item.agreement / (mean * (item.ratings - 1.0));
+    let raw = items.iter().map(share).sum::<f64>() / n;
+    let observed = (1.0 - small) * raw + small;
+    let shares: Vec<f64> = (0..q).map(|k| items.iter().map(|item| item.counts[k]).sum::<f64>() / n / mean).collect();
+    let expected = chance(w, &shares);
+    if 1.0 - expected < TINY {
+        return Err(Undefined::OneLabelUsed);
+    }
+    let value = (observed - expected) / (1.0 - expected);
+    let centre = (raw - expected) / (1.0 - expected);
+    let pull = pulls(w, &shares);
+    let influence = items.iter().map(|item| {
+        let excess = (item.ratings - mean) / mean;
+        let pe = dot(&item.counts, &pull) / mean - expected * excess;
+        let k = (share(item) - observed * excess - expected) / (1.0 - expected);
+        k - 2.0 * (1.0 - centre) * (pe - expected) / (1.0 - expected)
+    });
+    Ok(with_error(value, observed, expected, centre, influence.collect()))
+}
+
+/// Conger's chance agreement Σ w_kl (p̄_k p̄_l − s²_kl/m) and each item's part in it.
+fn conger_chance(panel: &Panel, w: &[f64]) -> Result<(f64, Vec<f64>), Undefined> {
+    let q = panel.labels;
+    let rows: Vec<&Vec<Option<usize>>> = panel.rows.iter().filter(|row| row.iter().any(Option::is_some)).collect();
+    let raters = rows.first().map_or(0, |row| row.len());
+    let m = raters as f64;
+    if raters < 2 {
+        return Err(Undefined::TooFewRaters);
+    }
+    let n = rows.len() as f64;
+    let rated: Vec<f64> = (0..raters).map(|g| rows.iter().filter(|row| row[g].is_some()).count() as f64).collect();
+    if rated.contains(&0.0) {
+        return Err(Undefined::NoItems);
+    }
+    let shares: Vec<Vec<f64>> = (0..raters)
+        .map(|g| (0..q).map(|k| rows.iter().filter(|row| row[g] == Some(k)).count() as f64 / rated[g]).collect())
+        .collect();
+    let means: Vec<f64> = (0..q).map(|k| shares.iter().map(|of| of[k]).sum::<f64>() / m).collect();
+    let expected = (0..q * q)
+        .map(|cell| {
+            let (k, l) = (cell / q, cell % q);
+            let covariance = (shares.iter().map(|of| of[k] * of[l]).sum::<f64>() - m * means[k] * means[l]) / (m - 1.0);
+            w[cell] * (means[k] * means[l] - covariance / m)
+        })
+        .sum();
+    let by_item = (rows.iter())
+        .map(|row| {
+            let of_rater = |g: usize| -> f64 {
+                let present = f64::from(row[g].is_some()) - rated[g] / n;
+                let seen: Vec<f64> = (0..q).map(|l| f64::from(row[g] == Some(l)) - present * shares[g][l]).collect();
+                (0..q).map(|k| n / rated[g] * dot(&w[k * q..(k + 1) * q], &seen) * (m * means[k] - shares[g][k])).sum()
+            };
+            (0..raters).map(of_rater).sum::<f64>() / (m * (m - 1.0))
+        })
+        .collect();
+    Ok((expected, by_item))
+}

@@ -1,0 +1,125 @@
+//! How well a model agrees with humans, against how well humans agree with one another, on the same items.
+
+use super::all::{mean_kappa, pairs_of};
+use super::estimate::{Estimate, Undefined, Value};
+use super::interval::{ClusterSums, Resampled, Statistic, SummedSample};
+use super::label_pair::PairContext;
+use super::ratings::{Cell, Level, Ratings};
+use super::score::{Icc, MOMENTS, Moments};
+use serde::Serialize;
+
+/// The ceiling that humans set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HumanCeiling {
+    /// The humans. An adjudicated reference is not one of them: it is cleaner than any human.
+    pub humans: Vec<String>,
+    /// What is averaged over pairs: `cohen_kappa`, or `icc_a1` for scores.
+    pub statistic: &'static str,
+    /// One entry a model.
+    pub models: Vec<ModelCeiling>,
+}
+
+/// One model against the humans, on the items that it and at least two humans rated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelCeiling {
+    /// The model.
+    pub rater: String,
+    /// How many items.
+    pub items: usize,
+    /// How many clusters they lie in.
+    pub clusters: usize,
+    /// Mean over pairs of humans.
+    pub mean_human_human: Estimate,
+    /// Mean over pairs of the model and a human.
+    pub mean_model_human: Estimate,
+    /// The second less the first, on the same resampled clusters.
+    pub difference: Estimate,
+}
+
+/// The ceiling, if there are two humans or more and a model. Raters by position.
+pub fn human_ceiling(
+    ratings: &Ratings,
+    humans: &[usize],
+    models: &[usize],
+    context: &PairContext<'_>,
+) -> Option<HumanCeiling> {
+    if humans.len() < 2 || models.is_empty() {
+        return None;
+    }
+    Some(HumanCeiling {
+        humans: humans.iter().map(|&rater| ratings.raters()[rater].clone()).collect(),
+        statistic: if ratings.level() == Level::Interval { "icc_a1" } else { "cohen_kappa" },
+        models: models.iter().map(|&model| model_ceiling(ratings, humans, model, context)).collect(),
+    })
+}
+
+fn model_ceiling(ratings: &Ratings, humans: &[usize], model: usize, context: &PairContext<'_>) -> ModelCeiling {
+    let answered = |item: usize, rater: usize| matches!(ratings.cell(item, rater), Cell::Label(_) | Cell::Number(_));
+    let shared: Vec<usize> = (0..ratings.items().len())
+        .filter(|&item| answered(item, model) && humans.iter().filter(|&&human| answered(item, human)).count() >= 2)
+        .collect();
+    let human_pairs: Vec<(usize, usize)> =
+        pairs_of(humans.len()).into_iter().map(|(i, j)| (humans[i], humans[j])).collect();
+    let pairs: Vec<(usize, usize)> =
+        human_pairs.iter().copied().chain(humans.iter().map(|&human| (human, model))).collect();
+    let q = ratings.labels().len();
+    let centre = mean_score(ratings, &shared, humans);
+    let scores = ratings.level() == Level::Interval;
+    let block = if scores { MOMENTS } else { q * q };
+    let mut entries = vec![];
+    for &item in &shared {
+        let cluster = ratings.cluster(item);
+        for (pair, &(a, b)) in pairs.iter().enumerate() {
+            let start = pair * block;
+            match (ratings.cell(item, a), ratings.cell(item, b)) {
+                (Cell::Label(a), Cell::Label(b)) => entries.push((cluster, start + a * q + b, 1.0)),
+                (Cell::Number(a), Cell::Number(b)) => entries.extend(
+                    (Moments::item(a - centre, b - centre).into_iter().enumerate())
+                        .map(|(place, amount)| (cluster, start + place, amount)),
+                ),
+                _ => {}
+            }
+        }
+    }
+    let split = human_pairs.len() * block;
+    let mean = move |sums: &[f64]| if scores { mean_icc(sums) } else { mean_kappa(sums, q) };
+    let statistics: Vec<Box<dyn Statistic>> = vec![
+        Box::new(move |sums: &[f64]| mean(&sums[..split])),
+        Box::new(move |sums: &[f64]| mean(&sums[split..])),
+        Box::new(move |sums: &[f64]| Ok(mean(&sums[split..])? - mean(&sums[..split])?)),
+    ];
+    let sums = ClusterSums::new(pairs.len() * block, entries);
+    let clusters = sums.clusters();
+    let resampled = Resampled::new(&SummedSample { sums, statistics }, context.resampling);
+    let estimate = |place: usize| resampled.estimate(place, context.unit());
+    ModelCeiling {
+        rater: ratings.raters()[model].clone(),
+        items: shared.len(),
+        clusters,
+        mean_human_human: estimate(0),
+        mean_model_human: estimate(1),
+        difference: estimate(2),
+    }
+}
+
+fn mean_score(ratings: &Ratings, items: &[usize], raters: &[usize]) -> f64 {
+    let scores: Vec<f64> = (items.iter())
+        .flat_map(|&item| raters.iter().map(move |&rater| ratings.cell(item, rater)))
+        .filter_map(|cell| match cell {
+            Cell::Number(number) => Some(number),
+            _ => None,
+        })
+        .collect();
+    scores.iter().sum::<f64>() / scores.len().max(1) as f64
+}
+
+fn mean_icc(sums: &[f64]) -> Value {
+    let defined: Vec<f64> = (sums.chunks_exact(MOMENTS))
+        .filter_map(|moments| Moments::new(moments).anova().and_then(|anova| anova.icc(Icc::Agreement)).ok())
+        .collect();
+    if defined.is_empty() {
+        Err(Undefined::NoVariation)
+    } else {
+        Ok(defined.iter().sum::<f64>() / defined.len() as f64)
+    }
+}

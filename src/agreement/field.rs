@@ -1,0 +1,472 @@
+//! One field's agreement: every pair that matters, the whole panel, and the ceiling that humans set.
+
+use super::all::{All, AllFigures, all};
+use super::ceiling::{HumanCeiling, human_ceiling};
+use super::interval::Resampling;
+use super::label_pair::{LabelAgreement, LabelRow, PairContext, clusters_of, label_agreement};
+use super::ratings::{Cell, Level, Ratings};
+use super::score_pair::{ScoreAgreement, ScoreRow, score_agreement};
+use super::warning::{field_warnings, label_warnings, score_warnings};
+use serde::ser::{SerializeMap, Serializer};
+use thiserror::Error;
+
+/// What cannot be asked of these ratings.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AgreementError {
+    /// A rater that has rated nothing.
+    #[error("no rater '{rater}' (the raters are: {raters})")]
+    UnknownRater {
+        /// The rater.
+        rater: String,
+        /// The raters there are, joined.
+        raters: String,
+    },
+    /// A collapse of a label that is not declared.
+    #[error("the collapse '{collapse}' maps '{label}', which is not a label (the labels are: {labels})")]
+    UnknownCollapseLabel {
+        /// The collapse.
+        collapse: String,
+        /// The label.
+        label: String,
+        /// The labels there are, joined.
+        labels: String,
+    },
+}
+
+/// A coarser set of labels, declared before the matrix is seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collapse {
+    /// Its name.
+    pub name: String,
+    /// Label → coarser label; `None` drops the items on which a rater used the label. A label that is not listed is dropped too.
+    pub map: Vec<(String, Option<String>)>,
+}
+
+/// What to compute.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The task, for the report.
+    pub task: Option<String>,
+    /// The field, for the report.
+    pub field: String,
+    /// The rater to measure others by, such as `gold`.
+    pub reference: Option<String>,
+    /// Which raters are human. An adjudicated reference is not one of them.
+    pub humans: Vec<String>,
+    /// What a cluster is called, where the ratings have clusters.
+    pub cluster: String,
+    /// The codebook's collapses.
+    pub collapses: Vec<Collapse>,
+    /// How to resample.
+    pub resampling: Resampling,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            task: None,
+            field: "label".to_owned(),
+            reference: None,
+            humans: vec![],
+            cluster: "session".to_owned(),
+            collapses: vec![],
+            resampling: Resampling::default(),
+        }
+    }
+}
+
+/// One field's agreement: an element of `fields` in `agree --json`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct FieldAgreement {
+    /// The task.
+    pub task: Option<String>,
+    /// The field.
+    pub field: String,
+    /// The level.
+    pub level: Level,
+    /// The labels in order; empty for scores.
+    pub labels: Vec<String>,
+    /// What was resampled: `session`, a column, or `item`.
+    pub cluster: String,
+    /// How many of them there are.
+    pub clusters: usize,
+    /// How many items there are.
+    pub items: usize,
+    /// The rater that others are measured by.
+    pub reference: Option<String>,
+    /// Every rater's answers.
+    pub raters: Vec<RaterCounts>,
+    /// The pairs: the reference with everyone, and humans with one another; all pairs where no reference is known.
+    pub pairs: Vec<Pair>,
+    /// The panel of humans if there are two, else of all raters; `None` with a single rater.
+    pub all: Option<All>,
+    /// The ceiling that humans set, with two humans and a model.
+    pub human_ceiling: Option<HumanCeiling>,
+    /// What concerns the whole field.
+    pub warnings: Vec<String>,
+    /// How the intervals were drawn.
+    pub resampling: Drawn,
+}
+
+/// The resampling behind the intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Drawn {
+    /// Bootstrap replicates.
+    pub replicates: u32,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// One rater's answers. The three counts sum to the items.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct RaterCounts {
+    /// The rater.
+    pub rater: String,
+    /// Items with a usable answer.
+    pub items: usize,
+    /// Items without an answer.
+    pub missing: usize,
+    /// Items with an answer that cannot be used.
+    pub invalid: usize,
+}
+
+/// Which raters a pair is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum PairKind {
+    /// The reference and a model.
+    #[serde(rename = "reference-model")]
+    ReferenceModel,
+    /// The reference and a human.
+    #[serde(rename = "reference-human")]
+    ReferenceHuman,
+    /// Two humans.
+    #[serde(rename = "human-human")]
+    HumanHuman,
+    /// Two raters of whom nothing is said.
+    #[serde(rename = "raters")]
+    Raters,
+}
+
+/// Two raters.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Pair {
+    /// The reference where there is one, else the rater that came first.
+    pub a: String,
+    /// The other.
+    pub b: String,
+    /// What they are.
+    pub kind: PairKind,
+    /// Items that both rated.
+    pub items: usize,
+    /// Clusters of those items.
+    pub clusters: usize,
+    /// The numbers.
+    #[serde(flatten)]
+    pub figures: PairFigures,
+    /// What to know about them.
+    pub warnings: Vec<String>,
+    /// Every item on which they differ, in order of the items (for scores: the largest difference first).
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// A pair's numbers, by kind of field.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub enum PairFigures {
+    /// On labels.
+    Labels(Box<LabelFigures>),
+    /// On scores.
+    Scores(Box<ScoreAgreement>),
+}
+
+/// A pair's numbers on labels.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct LabelFigures {
+    /// On the labels as declared.
+    #[serde(flatten)]
+    pub agreement: LabelAgreement,
+    /// On each collapse, computed afresh.
+    #[serde(serialize_with = "as_map")]
+    pub collapses: Vec<(String, CollapseFigures)>,
+    /// The commonest confusions.
+    pub top_disagreements: Vec<Confused>,
+}
+
+/// A pair's numbers on a collapse.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct CollapseFigures {
+    /// Items on which neither rater used a dropped label.
+    pub items: usize,
+    /// Their clusters.
+    pub clusters: usize,
+    /// The coarser labels.
+    pub labels: Vec<String>,
+    /// The labels that the collapse drops.
+    pub dropped: Vec<String>,
+    /// The numbers.
+    #[serde(flatten)]
+    pub agreement: LabelAgreement,
+    /// What to know about them.
+    pub warnings: Vec<String>,
+}
+
+/// An off-diagonal cell of the confusion matrix.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Confused {
+    /// a's label.
+    pub a: String,
+    /// b's label.
+    pub b: String,
+    /// On how many items.
+    pub count: u64,
+}
+
+/// An item on which two raters differ.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Disagreement {
+    /// The item.
+    pub unit: String,
+    /// a's answer.
+    pub a: Given,
+    /// b's answer.
+    pub b: Given,
+}
+
+/// An answer as reported.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Given {
+    /// A label.
+    Label(String),
+    /// A score.
+    Score(f64),
+}
+
+fn as_map<S: Serializer>(entries: &[(String, CollapseFigures)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(entries.len()))?;
+    for (name, figures) in entries {
+        map.serialize_entry(name, figures)?;
+    }
+    map.end()
+}
+
+/// Agreement on one field.
+pub fn agree(ratings: &Ratings, settings: &Settings) -> Result<FieldAgreement, AgreementError> {
+    let reference = settings.reference.as_deref().map(|name| position(ratings, name)).transpose()?;
+    let humans = settings.humans.iter().map(|name| position(ratings, name)).collect::<Result<Vec<usize>, _>>()?;
+    let models: Vec<usize> =
+        (0..ratings.raters().len()).filter(|rater| Some(*rater) != reference && !humans.contains(rater)).collect();
+    let collapses = (settings.collapses.iter())
+        .map(|collapse| CollapsedLabels::new(collapse, ratings.labels()))
+        .collect::<Result<Vec<CollapsedLabels>, _>>()?;
+    let context = PairContext {
+        a: "",
+        b: "",
+        reference: false,
+        ordinal: ratings.level() == Level::Ordinal,
+        clustered: ratings.clustered(),
+        resampling: settings.resampling,
+    };
+    let pairs = pairs(ratings, reference, &humans)
+        .into_iter()
+        .map(|(a, b, kind)| {
+            let (name_a, name_b) = (&ratings.raters()[a], &ratings.raters()[b]);
+            let context = PairContext { a: name_a, b: name_b, reference: Some(a) == reference, ..context };
+            pair(ratings, (a, b), kind, &collapses, &context)
+        })
+        .collect();
+    let everyone: Vec<usize> = (0..ratings.raters().len()).collect();
+    let panel = all(ratings, if humans.len() >= 2 { &humans } else { &everyone }, &context);
+    let human_kappa = match &panel {
+        Some(All { figures: AllFigures::Labels(labels), .. }) if humans.len() >= 2 => {
+            labels.mean_pairwise_kappa.estimate.value
+        }
+        _ => None,
+    };
+    Ok(FieldAgreement {
+        task: settings.task.clone(),
+        field: settings.field.clone(),
+        level: ratings.level(),
+        labels: ratings.labels().to_vec(),
+        cluster: if ratings.clustered() { settings.cluster.clone() } else { "item".to_owned() },
+        clusters: ratings.cluster_count(),
+        items: ratings.items().len(),
+        reference: settings.reference.clone(),
+        raters: rater_counts(ratings),
+        pairs,
+        all: panel,
+        human_ceiling: human_ceiling(ratings, &humans, &models, &context),
+        warnings: field_warnings(ratings, human_kappa, !models.is_empty()),
+        resampling: Drawn { replicates: settings.resampling.replicates, seed: settings.resampling.seed },
+    })
+}
+
+fn position(ratings: &Ratings, name: &str) -> Result<usize, AgreementError> {
+    ratings
+        .rater(name)
+        .ok_or_else(|| AgreementError::UnknownRater { rater: name.to_owned(), raters: ratings.raters().join(", ") })
+}
+
+fn rater_counts(ratings: &Ratings) -> Vec<RaterCounts> {
+    let items = ratings.items().len();
+    (ratings.raters().iter().enumerate())
+        .map(|(rater, name)| {
+            let count = |wanted: Cell| (0..items).filter(|&item| ratings.cell(item, rater) == wanted).count();
+            let (missing, invalid) = (count(Cell::Missing), count(Cell::Invalid));
+            RaterCounts { rater: name.clone(), items: items - missing - invalid, missing, invalid }
+        })
+        .collect()
+}
+
+/// The pairs that matter: the reference with models, humans with one another, the reference with humans. Without a reference all.
+fn pairs(ratings: &Ratings, reference: Option<usize>, humans: &[usize]) -> Vec<(usize, usize, PairKind)> {
+    let raters = ratings.raters().len();
+    let kind = |a: usize, b: usize| {
+        let human = |rater: usize| humans.contains(&rater);
+        match (Some(a) == reference, human(a) && human(b), human(b)) {
+            (_, true, _) => PairKind::HumanHuman,
+            (true, _, true) => PairKind::ReferenceHuman,
+            (true, _, false) => PairKind::ReferenceModel,
+            _ => PairKind::Raters,
+        }
+    };
+    let mut pairs: Vec<(usize, usize)> = vec![];
+    match reference {
+        None => pairs.extend(super::all::pairs_of(raters)),
+        Some(reference) => {
+            pairs.extend((0..raters).filter(|&other| other != reference).map(|other| (reference, other)));
+            let others: Vec<usize> =
+                (0..raters).filter(|rater| *rater != reference && humans.contains(rater)).collect();
+            pairs.extend(super::all::pairs_of(others.len()).into_iter().map(|(i, j)| (others[i], others[j])));
+        }
+    }
+    let order = |kind: PairKind| match kind {
+        PairKind::ReferenceModel | PairKind::Raters => 0,
+        PairKind::HumanHuman => 1,
+        PairKind::ReferenceHuman => 2,
+    };
+    let mut kinds: Vec<(usize, usize, PairKind)> = pairs.into_iter().map(|(a, b)| (a, b, kind(a, b))).collect();
+    kinds.sort_by_key(|&(_, _, kind)| order(kind));
+    kinds
+}
+
+fn pair(
+    ratings: &Ratings,
+    (a, b): (usize, usize),
+    kind: PairKind,
+    collapses: &[CollapsedLabels],
+    context: &PairContext<'_>,
+) -> Pair {
+    let (mut labels, mut scores) = (vec![], vec![]);
+    for item in 0..ratings.items().len() {
+        let cluster = ratings.cluster(item);
+        match (ratings.cell(item, a), ratings.cell(item, b)) {
+            (Cell::Label(a), Cell::Label(b)) => labels.push(LabelRow { cluster, a, b, item }),
+            (Cell::Number(a), Cell::Number(b)) => scores.push(ScoreRow { cluster, a, b, item }),
+            _ => {}
+        }
+    }
+    let unit = |item: usize| ratings.items()[item].clone();
+    let names = ratings.labels();
+    let (items, clusters, figures, warnings, disagreements) = match ratings.level() {
+        Level::Interval => {
+            let clusters = clusters_of(scores.iter().map(|row| row.cluster));
+            let found = score_agreement(&scores, context);
+            let warnings = score_warnings(&found, clusters, context);
+            let items = scores.len();
+            scores.retain(|row| row.a != row.b);
+            scores.sort_by(|x, y| (y.b - y.a).abs().total_cmp(&(x.b - x.a).abs()));
+            let disagreements = (scores.iter())
+                .map(|row| Disagreement { unit: unit(row.item), a: Given::Score(row.a), b: Given::Score(row.b) })
+                .collect();
+            (items, clusters, PairFigures::Scores(Box::new(found)), warnings, disagreements)
+        }
+        Level::Nominal | Level::Ordinal => {
+            let clusters = clusters_of(labels.iter().map(|row| row.cluster));
+            let agreement = label_agreement(&labels, names, context);
+            let warnings = label_warnings(&agreement, clusters, context);
+            let figures = LabelFigures {
+                collapses: collapses.iter().map(|collapse| collapse.figures(&labels, context)).collect(),
+                top_disagreements: top_disagreements(&agreement),
+                agreement,
+            };
+            let disagreements = (labels.iter().filter(|row| row.a != row.b))
+                .map(|row| Disagreement {
+                    unit: unit(row.item),
+                    a: Given::Label(names[row.a].clone()),
+                    b: Given::Label(names[row.b].clone()),
+                })
+                .collect();
+            (labels.len(), clusters, PairFigures::Labels(Box::new(figures)), warnings, disagreements)
+        }
+    };
+    Pair { a: context.a.to_owned(), b: context.b.to_owned(), kind, items, clusters, figures, warnings, disagreements }
+}
+
+/// The commonest confusions, five at most.
+fn top_disagreements(found: &LabelAgreement) -> Vec<Confused> {
+    let labels = &found.confusion.labels;
+    let mut cells = vec![];
+    for (a, row) in found.confusion.counts.iter().enumerate() {
+        for (b, &count) in row.iter().enumerate().filter(|&(b, &count)| a != b && count > 0) {
+            cells.push(Confused { a: labels[a].clone(), b: labels[b].clone(), count });
+        }
+    }
+    cells.sort_by_key(|cell| std::cmp::Reverse(cell.count));
+    cells.truncate(5);
+    cells
+}
+
+/// A collapse ready for use: where each label goes.
+struct CollapsedLabels {
+    name: String,
+    labels: Vec<String>,
+    dropped: Vec<String>,
+    places: Vec<Option<usize>>,
+}
+
+impl CollapsedLabels {
+    fn new(collapse: &Collapse, labels: &[String]) -> Result<CollapsedLabels, AgreementError> {
+        if let Some((label, _)) = collapse.map.iter().find(|(label, _)| !labels.contains(label)) {
+            return Err(AgreementError::UnknownCollapseLabel {
+                collapse: collapse.name.clone(),
+                label: label.clone(),
+                labels: labels.join(", "),
+            });
+        }
+        let mut coarse: Vec<String> = vec![];
+        let mut places = vec![];
+        let mut dropped = vec![];
+        for label in labels {
+            let target = collapse.map.iter().find(|(from, _)| from == label).and_then(|(_, to)| to.as_ref());
+            places.push(target.map(|target| {
+                coarse.iter().position(|known| known == target).unwrap_or_else(|| {
+                    coarse.push(target.clone());
+                    coarse.len() - 1
+                })
+            }));
+            if target.is_none() {
+                dropped.push(label.clone());
+            }
+        }
+        Ok(CollapsedLabels { name: collapse.name.clone(), labels: coarse, dropped, places })
+    }
+
+    fn figures(&self, rows: &[LabelRow], context: &PairContext<'_>) -> (String, CollapseFigures) {
+        let rows: Vec<LabelRow> = (rows.iter())
+            .filter_map(|row| Some(LabelRow { a: self.places[row.a]?, b: self.places[row.b]?, ..*row }))
+            .collect();
+        let clusters = clusters_of(rows.iter().map(|row| row.cluster));
+        let agreement = label_agreement(&rows, &self.labels, context);
+        let warnings = label_warnings(&agreement, clusters, context);
+        let figures = CollapseFigures {
+            items: rows.len(),
+            clusters,
+            labels: self.labels.clone(),
+            dropped: self.dropped.clone(),
+            agreement,
+            warnings,
+        };
+        (self.name.clone(), figures)
+    }
+}

@@ -1,0 +1,440 @@
+//! One field's ratings: who said what about which item.
+//!
+//! Built from long rows (item, rater, answer) by the rules that keep an agreement honest: a missing answer is missing, a model's
+//! invalid answer is missing and counted apart, an identical duplicate is dropped with a notice, a conflicting one is an error, and
+//! so is a label outside the declared set. Labels are opaque: nothing is trimmed, `01` is not `1`, `NA` is a label.
+
+use serde::Serialize;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::str::FromStr;
+use thiserror::Error;
+
+/// What kind of answer a field has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Labels without order.
+    Nominal,
+    /// Labels in the order of the declared list.
+    Ordinal,
+    /// Numbers whose differences mean something, such as scores from 0 to 100.
+    Interval,
+}
+
+impl FromStr for Level {
+    type Err = RatingsError;
+
+    fn from_str(text: &str) -> Result<Level, RatingsError> {
+        match text {
+            "nominal" => Ok(Level::Nominal),
+            "ordinal" => Ok(Level::Ordinal),
+            "interval" => Ok(Level::Interval),
+            _ => Err(RatingsError::UnknownLevel { level: text.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Level::Nominal => "nominal",
+            Level::Ordinal => "ordinal",
+            Level::Interval => "interval",
+        })
+    }
+}
+
+/// One rater's answer on one item, as it arrives.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A label, or a number as text where the level is interval. Empty text is a missing answer.
+    Text(String),
+    /// A number.
+    Number(f64),
+    /// A model answered, but with nothing that can be used (invalid, refused, truncated).
+    Invalid,
+    /// No answer.
+    Missing,
+}
+
+/// One rater's answer on one item, as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cell {
+    /// No answer.
+    Missing,
+    /// An answer that cannot be used.
+    Invalid,
+    /// A label, by its position in [`Ratings::labels`].
+    Label(usize),
+    /// A number.
+    Number(f64),
+}
+
+/// What is wrong with ratings.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum RatingsError {
+    /// A level that does not exist.
+    #[error("unknown level '{level}': it is nominal, ordinal or interval")]
+    UnknownLevel {
+        /// What was given.
+        level: String,
+    },
+    /// Two different answers of one rater on one item.
+    #[error("item '{item}': annotator '{rater}' has two different answers, '{first}' and '{second}'")]
+    ConflictingDuplicate {
+        /// The item.
+        item: String,
+        /// The rater.
+        rater: String,
+        /// The answer that came first.
+        first: String,
+        /// The answer that came second.
+        second: String,
+    },
+    /// A label that is not declared.
+    #[error(
+        "item '{item}': annotator '{rater}' used the label '{label}', which is not declared (declared: {declared})"
+    )]
+    UndeclaredLabel {
+        /// The item.
+        item: String,
+        /// The rater.
+        rater: String,
+        /// The label.
+        label: String,
+        /// The declared labels, joined.
+        declared: String,
+    },
+    /// Text where a number belongs.
+    #[error("item '{item}': annotator '{rater}' gave '{text}', which is not a number")]
+    NotANumber {
+        /// The item.
+        item: String,
+        /// The rater.
+        rater: String,
+        /// The text.
+        text: String,
+    },
+    /// Fewer than two labels were declared.
+    #[error("{count} label declared: with fewer than two there is nothing to annotate")]
+    TooFewLabels {
+        /// How many were declared.
+        count: usize,
+    },
+    /// One label was declared twice.
+    #[error("the label '{label}' is declared twice")]
+    LabelDeclaredTwice {
+        /// The label.
+        label: String,
+    },
+    /// Labels were declared for numbers.
+    #[error("labels are declared, but the level is interval")]
+    LabelsForNumbers,
+    /// One item in two clusters.
+    #[error("item '{item}' is in two clusters, '{first}' and '{second}'")]
+    TwoClusters {
+        /// The item.
+        item: String,
+        /// The first cluster.
+        first: String,
+        /// The second cluster.
+        second: String,
+    },
+    /// Some items have a cluster and this one has none.
+    #[error("item '{item}' has no cluster, though others have one")]
+    NoCluster {
+        /// The item.
+        item: String,
+    },
+    /// An empty item or rater.
+    #[error("an empty {what}")]
+    EmptyName {
+        /// `item` or `annotator`.
+        what: &'static str,
+    },
+}
+
+/// One field's ratings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ratings {
+    level: Level,
+    labels: Vec<String>,
+    items: Vec<String>,
+    clusters: Option<Vec<usize>>,
+    cluster_names: Vec<String>,
+    raters: Vec<String>,
+    cells: Vec<Cell>,
+    notices: Vec<String>,
+}
+
+impl Ratings {
+    /// The level.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Labels in declared order (in sorted order, if they were not declared). Empty for numbers.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// Item ids, in order of first appearance.
+    pub fn items(&self) -> &[String] {
+        &self.items
+    }
+
+    /// Raters, in order of first appearance.
+    pub fn raters(&self) -> &[String] {
+        &self.raters
+    }
+
+    /// The position of a rater.
+    pub fn rater(&self, name: &str) -> Option<usize> {
+        self.raters.iter().position(|rater| rater == name)
+    }
+
+    /// The answer of a rater on an item, both by position.
+    pub fn cell(&self, item: usize, rater: usize) -> Cell {
+        self.cells[item * self.raters.len() + rater]
+    }
+
+    /// Whether items have clusters of their own; otherwise each item is its own cluster.
+    pub fn clustered(&self) -> bool {
+        self.clusters.is_some()
+    }
+
+    /// The cluster of an item, by position.
+    pub fn cluster(&self, item: usize) -> usize {
+        self.clusters.as_ref().map_or(item, |clusters| clusters[item])
+    }
+
+    /// The name of an item's cluster; the item's own id where there are no clusters.
+    pub fn cluster_name(&self, item: usize) -> &str {
+        self.clusters.as_ref().map_or(&self.items[item], |clusters| &self.cluster_names[clusters[item]])
+    }
+
+    /// Number of clusters among all items.
+    pub fn cluster_count(&self) -> usize {
+        if self.clustered() { self.cluster_names.len() } else { self.items.len() }
+    }
+
+    /// What was done to the rows on the way in, for people.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Kept {
+    Invalid,
+    Label(usize),
+    Number(f64),
+}
+
+/// Collects rows into [`Ratings`].
+#[derive(Debug, Clone)]
+pub struct RatingsBuilder {
+    level: Level,
+    declared: bool,
+    labels: Vec<String>,
+    label_places: HashMap<String, usize>,
+    items: Names,
+    raters: Names,
+    kept: HashMap<(usize, usize), Kept>,
+    clusters: HashMap<String, String>,
+    duplicates: u64,
+    first_duplicate: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Names {
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Names {
+    fn place(&mut self, name: &str) -> usize {
+        if let Some(&place) = self.places.get(name) {
+            return place;
+        }
+        self.places.insert(name.to_owned(), self.names.len());
+        self.names.push(name.to_owned());
+        self.names.len() - 1
+    }
+}
+
+impl RatingsBuilder {
+    /// Ratings of this level. Labels not declared are taken from the rows, in sorted order.
+    pub fn new(level: Level) -> RatingsBuilder {
+        RatingsBuilder {
+            level,
+            declared: false,
+            labels: vec![],
+            label_places: HashMap::new(),
+            items: Names::default(),
+            raters: Names::default(),
+            kept: HashMap::new(),
+            clusters: HashMap::new(),
+            duplicates: 0,
+            first_duplicate: None,
+        }
+    }
+
+    /// Declares the labels, in order.
+    pub fn labels(mut self, labels: &[String]) -> Result<RatingsBuilder, RatingsError> {
+        if self.level == Level::Interval {
+            return Err(RatingsError::LabelsForNumbers);
+        }
+        if labels.len() < 2 {
+            return Err(RatingsError::TooFewLabels { count: labels.len() });
+        }
+        for label in labels {
+            if self.label_places.insert(label.clone(), self.labels.len()).is_some() {
+                return Err(RatingsError::LabelDeclaredTwice { label: label.clone() });
+            }
+            self.labels.push(label.clone());
+        }
+        self.declared = true;
+        Ok(self)
+    }
+
+    /// Says which cluster (session) an item belongs to. Once one item has a cluster, every rated item needs one.
+    pub fn cluster(&mut self, item: &str, cluster: &str) -> Result<(), RatingsError> {
+        match self.clusters.get(item) {
+            Some(first) if first != cluster => Err(RatingsError::TwoClusters {
+                item: item.to_owned(),
+                first: first.clone(),
+                second: cluster.to_owned(),
+            }),
+            Some(_) => Ok(()),
+            None => {
+                self.clusters.insert(item.to_owned(), cluster.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds one rater's answer on one item. A missing answer still makes item and rater known.
+    pub fn push(&mut self, item: &str, rater: &str, answer: Answer) -> Result<(), RatingsError> {
+        for (name, what) in [(item, "item"), (rater, "annotator")] {
+            if name.is_empty() {
+                return Err(RatingsError::EmptyName { what });
+            }
+        }
+        let place = (self.items.place(item), self.raters.place(rater));
+        let Some(kept) = self.keep(item, rater, answer)? else { return Ok(()) };
+        match self.kept.get(&place) {
+            None => {
+                self.kept.insert(place, kept);
+            }
+            Some(first) if *first == kept => {
+                self.duplicates += 1;
+                self.first_duplicate.get_or_insert_with(|| format!("item '{item}', annotator '{rater}'"));
+            }
+            Some(first) => {
+                return Err(RatingsError::ConflictingDuplicate {
+                    item: item.to_owned(),
+                    rater: rater.to_owned(),
+                    first: self.show(first),
+                    second: self.show(&kept),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, item: &str, rater: &str, answer: Answer) -> Result<Option<Kept>, RatingsError> {
+        let text = match answer {
+            Answer::Missing => return Ok(None),
+            Answer::Invalid => return Ok(Some(Kept::Invalid)),
+            Answer::Number(number) if self.level == Level::Interval && number.is_finite() => {
+                return Ok(Some(Kept::Number(number)));
+            }
+            Answer::Number(number) => number.to_string(),
+            Answer::Text(text) => text,
+        };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if self.level == Level::Interval {
+            return match text.parse::<f64>() {
+                Ok(number) if number.is_finite() => Ok(Some(Kept::Number(number))),
+                _ => Err(RatingsError::NotANumber { item: item.to_owned(), rater: rater.to_owned(), text }),
+            };
+        }
+        if let Some(&place) = self.label_places.get(&text) {
+            return Ok(Some(Kept::Label(place)));
+        }
+        if self.declared {
+            return Err(RatingsError::UndeclaredLabel {
+                item: item.to_owned(),
+                rater: rater.to_owned(),
+                label: text,
+                declared: self.labels.join(", "),
+            });
+        }
+        self.label_places.insert(text.clone(), self.labels.len());
+        self.labels.push(text);
+        Ok(Some(Kept::Label(self.labels.len() - 1)))
+    }
+
+    fn show(&self, kept: &Kept) -> String {
+        match kept {
+            Kept::Invalid => "(invalid)".to_owned(),
+            Kept::Label(place) => self.labels[*place].clone(),
+            Kept::Number(number) => number.to_string(),
+        }
+    }
+
+    /// The ratings.
+    pub fn finish(self) -> Result<Ratings, RatingsError> {
+        let (labels, order) = self.ordered_labels();
+        let raters = self.raters.names.len();
+        let mut cells = vec![Cell::Missing; self.items.names.len() * raters];
+        for (&(item, rater), kept) in &self.kept {
+            cells[item * raters + rater] = match *kept {
+                Kept::Invalid => Cell::Invalid,
+                Kept::Label(place) => Cell::Label(order[place]),
+                Kept::Number(number) => Cell::Number(number),
+            };
+        }
+        let mut cluster_names = Names::default();
+        let clusters = match self.clusters.is_empty() {
+            true => None,
+            false => Some(
+                (self.items.names.iter())
+                    .map(|item| match self.clusters.get(item) {
+                        Some(cluster) => Ok(cluster_names.place(cluster)),
+                        None => Err(RatingsError::NoCluster { item: item.clone() }),
+                    })
+                    .collect::<Result<Vec<usize>, RatingsError>>()?,
+            ),
+        };
+        let notices = (self.first_duplicate.iter())
+            .map(|first| format!("{} identical duplicates dropped, the first: {first}", self.duplicates))
+            .collect();
+        Ok(Ratings {
+            level: self.level,
+            labels,
+            items: self.items.names,
+            clusters,
+            cluster_names: cluster_names.names,
+            raters: self.raters.names,
+            cells,
+            notices,
+        })
+    }
+
+    /// The labels as declared or else sorted, and where each one as first met now stands.
+    fn ordered_labels(&self) -> (Vec<String>, Vec<usize>) {
+        if self.declared {
+            return (self.labels.clone(), (0..self.labels.len()).collect());
+        }
+        let sorted: Vec<String> = self.labels.iter().cloned().collect::<BTreeSet<String>>().into_iter().collect();
+        let order = (self.labels.iter())
+            .map(|label| sorted.binary_search(label).expect("the sorted labels are the labels"))
+            .collect();
+        (sorted, order)
+    }
+}
