@@ -12,6 +12,7 @@ mod replay;
 mod row;
 mod thread;
 mod tokens;
+mod value;
 
 pub use thread::{Thread, thread};
 
