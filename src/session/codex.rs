@@ -12,6 +12,7 @@ mod replay;
 mod row;
 mod thread;
 mod tokens;
+mod value;
 
 pub use thread::{Thread, thread};
 
@@ -86,3 +87,6 @@ fn rows(bytes: &[u8], report: &mut ReadReport) -> Vec<Row> {
 fn length(bytes: &[u8]) -> (usize, usize) {
     (memchr_iter(b'\n', bytes).count(), bytes.len())
 }
+
+#[cfg(test)]
+mod tests;

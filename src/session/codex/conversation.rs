@@ -290,8 +290,8 @@ impl Conversation<'_> {
     fn compaction(&mut self, at: Option<Timestamp>, mark: Mark, summary: String) {
         if let Some((event, marks)) = self.compaction.as_mut().filter(|(_, marks)| !marks.contains(&mark)) {
             marks.push(mark);
-            let known = self.session.events_mut().iter_mut().find(|known| known.number == *event);
-            if let Some(EventBody::Compaction { summary: known }) = known.map(|event| &mut event.body)
+            let known = self.session.events_mut().get_mut(*event as usize - 1).map(|event| &mut event.body);
+            if let Some(EventBody::Compaction { summary: known }) = known
                 && known.is_empty()
             {
                 *known = summary;

@@ -1,0 +1,70 @@
+//! Takes JSON values as they come; gives texts, counts and times where they can be understood as such.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The time in a UUID of version 7.
+pub(super) fn uuid_time(uuid: &str) -> Option<Timestamp> {
+    let bytes = uuid.as_bytes();
+    if bytes.len() != 36 || bytes[14] != b'7' {
+        return None;
+    }
+    let millisecond = i64::from_str_radix(&format!("{}{}", uuid.get(..8)?, uuid.get(9..13)?), 16).ok()?;
+    Timestamp::from_millisecond(millisecond).ok()
+}
+
+/// The text of an output: a string, parts with texts, or an object around either; else its JSON.
+pub(super) fn flat_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => {
+            let texts: Vec<String> = parts.iter().map(flat_text).filter(|text| !text.is_empty()).collect();
+            texts.join("\n")
+        }
+        Value::Object(object) => {
+            let inner = ["text", "content", "output", "stdout"].iter().find_map(|key| object.get(*key));
+            match inner {
+                Some(inner) => flat_text(inner),
+                // A picture is megabytes of nothing to read.
+                None if object.get("type").and_then(Value::as_str) == Some("input_image") => String::from("[image]"),
+                None => value.to_string(),
+            }
+        }
+        _ => value.to_string(),
+    }
+}
+
+/// A string, or a number as one.
+pub(super) fn text_of(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A count, also where it is written as a float or in quotes.
+pub(super) fn number_of(value: Option<&Value>) -> Option<u64> {
+    let number = match value? {
+        Value::Number(number) => number.as_u64().map_or(number.as_f64()?, |whole| whole as f64),
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    (number.is_finite() && number >= 0.0).then_some(number as u64)
+}
+
+/// A time in ISO form, or in seconds or milliseconds since 1970.
+pub(super) fn time_of(value: Option<&Value>) -> Option<Timestamp> {
+    /// In seconds this is the year 5138, in milliseconds March 1973.
+    const SECONDS_BELOW: f64 = 1e11;
+    match value? {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => {
+            let number = number.as_f64()?;
+            let milliseconds = if number.abs() < SECONDS_BELOW { number * 1000.0 } else { number };
+            Timestamp::from_millisecond(milliseconds as i64).ok()
+        }
+        _ => None,
+    }
+}
