@@ -253,7 +253,7 @@ pub async fn run(
     produced?;
     match stopped {
         Some(AskError::Store(error)) => Err(error.into()),
-        Some(AskError::Stop(message) | AskError::Unit(message)) => {
+        Some(AskError::Stop(message) | AskError::Unit(_, message)) => {
             Ok(Outcome { totals, stopped: Some(message), interrupted })
         }
         Some(AskError::Cancelled) | None => Ok(Outcome { totals, stopped: None, interrupted }),

@@ -21,6 +21,7 @@ pub mod answer;
 pub mod store;
 pub mod run;
 pub mod engine;
+pub mod forecast;
 pub mod gold;
 pub mod agreement;
 pub mod report;

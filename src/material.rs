@@ -354,7 +354,17 @@ fn fence(session: &Session, text: &str) -> (String, String) {
             hasher.update(&attempt.to_le_bytes());
             hasher.finalize().to_hex()[..16].to_owned()
         })
-        .find(|mark| !text.contains(mark.as_str()))
+        .find(|mark| !text.contains(mark.as_str()) && !facts(session).any(|fact| fact.contains(mark.as_str())))
         .expect("a text of finite length cannot contain every mark");
     (format!("<<<transcript {mark}>>>"), format!("<<<end of transcript {mark}>>>"))
+}
+
+/// Foreign words that templates may put beside the text: names of tools and models, subjects of commits.
+fn facts(session: &Session) -> impl Iterator<Item = &str> {
+    let events = session.events.iter().filter_map(|event| match &event.body {
+        EventBody::ToolCall(call) => Some(call.name.as_str()),
+        EventBody::Commit { subject, .. } => Some(subject.as_str()),
+        _ => None,
+    });
+    events.chain(session.models.iter().map(String::as_str))
 }

@@ -361,7 +361,12 @@ impl Store {
         self.writer.write(Job::Response(Box::new(response))).await
     }
 
-    /// Keeps a fact about a model; a fact that is known already stays as it was first learnt.
+    /// Sets an answer aside, so that its request counts as never answered. It stays in the table, under a key that no request has.
+    pub async fn retire(&self, key: RequestKey) -> Result<(), StoreError> {
+        self.writer.write(Job::Retire(key)).await.map(|_| ())
+    }
+
+    /// Keeps a fact about a model; learnt again, it takes the later time and words, because a fact grows old.
     pub async fn learn(&self, fact: ModelFact) -> Result<(), StoreError> {
         self.writer.write(Job::Fact(Box::new(fact))).await.map(|_| ())
     }

@@ -123,7 +123,7 @@ fn nothing_to_ask() -> Verdict {
 async fn ask_for_verdict(context: &RunContext, asker: &Asker, request: &Request) -> Result<Verdict, AskError> {
     let first = match asker.ask(request, &context.run, &context.codebook.task).await {
         Ok(stored) => stored,
-        Err(AskError::Unit(reason)) => return Ok(Verdict::none(Status::Failed, reason, Vec::new())),
+        Err(AskError::Unit(status, reason)) => return Ok(Verdict::none(status, reason, Vec::new())),
         Err(other) => return Err(other),
     };
     let (reason, text) = match read(context, asker, &first) {
@@ -138,9 +138,9 @@ async fn ask_for_verdict(context: &RunContext, asker: &Asker, request: &Request)
     let again = second_request(request, &text, &reason);
     let second = match asker.ask(&again, &context.run, &context.codebook.task).await {
         Ok(stored) => stored,
-        Err(AskError::Unit(failure)) => {
+        Err(AskError::Unit(status, failure)) => {
             let detail = format!("{reason}; asked again without an answer: {failure}");
-            return Ok(Verdict::none(Status::Failed, detail, vec![first]));
+            return Ok(Verdict::none(status, detail, vec![first]));
         }
         Err(other) => return Err(other),
     };

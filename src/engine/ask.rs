@@ -7,6 +7,7 @@ use crate::llm::pace::Pacer;
 use crate::llm::retry::Backoff;
 use crate::llm::{Fault, Feature, Lacking, Request};
 use crate::material::estimate_tokens;
+use crate::run::Status;
 use crate::store::{ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -26,8 +27,8 @@ const EXPECTED_OUTPUT: u64 = 600;
 /// Why a request has no answer.
 #[derive(Debug)]
 pub enum AskError {
-    /// This unit gets none; the reason.
-    Unit(String),
+    /// This unit gets none: how it ended, and why.
+    Unit(Status, String),
     /// No unit can get one: the run ends with this message.
     Stop(String),
     /// The run was told to end before the request was sent.
@@ -117,7 +118,7 @@ impl Asker {
                 self.answered.fetch_add(1, Ordering::Relaxed);
                 self.failed_in_a_row.store(0, Ordering::Relaxed);
             }
-            Err(AskError::Unit(reason)) => {
+            Err(AskError::Unit(Status::Failed, reason)) => {
                 let failed = self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
                 if failed >= UNITS_IN_A_ROW {
                     return Err(AskError::Stop(format!("{failed} units in a row got no answer; the last: {reason}")));
@@ -182,7 +183,7 @@ impl Asker {
                                 latency: answer.elapsed,
                             };
                             self.store.put(new).await?;
-                            let missing = || AskError::Unit("the answer was stored and cannot be found again".to_owned());
+                            let missing = || AskError::Unit(Status::Failed, "the answer was stored and cannot be found again".to_owned());
                             return self.store.get(&key)?.ok_or_else(missing);
                         }
                         Err(unreadable) => (unreadable.to_string(), None),
@@ -190,7 +191,10 @@ impl Asker {
                 }
                 Ok(answer) => match self.model.adapter.fault(answer.status, &|name| answer.header(name), &answer.body) {
                     Fault::Stop(message) | Fault::BadRequest(message) => return Err(AskError::Stop(message)),
-                    Fault::TooLong(message) => return Err(AskError::Unit(format!("too long for the model: {message}"))),
+                    Fault::TooLong(message) => {
+                        return Err(AskError::Unit(Status::Failed, format!("too long for the model: {message}")));
+                    }
+                    Fault::Refused(reason) => return Err(AskError::Unit(Status::Refused, reason)),
                     Fault::Lacks(feature, message) => {
                         if lacking.contains(&feature) {
                             return Err(AskError::Stop(message));
@@ -210,7 +214,7 @@ impl Asker {
             drop(permit);
             let Some(delay) = self.backoff.delay(attempts, after, &mut rand::rng()) else {
                 let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
-                return Err(AskError::Unit(format!("asked {times}; the last answer: {reason}")));
+                return Err(AskError::Unit(Status::Failed, format!("asked {times}; the last answer: {reason}")));
             };
             self.wait(delay).await?;
         }

@@ -191,7 +191,8 @@ async fn what_a_model_lacks_is_learnt_once() {
     store.learn(fact(Feature::SystemTurn)).await.unwrap();
     store.learn(ModelFact { model: "model-2".to_owned(), ..fact(Feature::CacheMark) }).await.unwrap();
     let facts = store.facts("openai", "http://127.0.0.1:1/v1", "model-1").unwrap();
-    assert_eq!(facts, [fact(Feature::Temperature), fact(Feature::SystemTurn)]);
+    let later = ModelFact { message: "later".to_owned(), ..fact(Feature::Temperature) };
+    assert_eq!(facts, [later, fact(Feature::SystemTurn)]);
 }
 
 #[tokio::test]

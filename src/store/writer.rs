@@ -3,7 +3,7 @@
 //! A group is whatever has gathered while the last one was written, up to [`GROUP`] rows. So a lone row waits for nothing, and under load
 //! one flush of the disk serves many rows: the slower the disk, the larger the groups.
 
-use super::{Evaluation, Kept, ModelFact, NewResponse, StoreError, file};
+use super::{Evaluation, Kept, ModelFact, NewResponse, RequestKey, StoreError, file};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -22,6 +22,7 @@ pub(super) enum Job {
     Response(Box<NewResponse>),
     Fact(Box<ModelFact>),
     Evaluations(Vec<Evaluation>),
+    Retire(RequestKey),
 }
 
 /// A job, and who waits for it.
@@ -150,6 +151,11 @@ fn insert(transaction: &Transaction<'_>, job: &Job) -> rusqlite::Result<Kept> {
             evaluations.iter().try_for_each(|evaluation| insert_evaluation(transaction, evaluation))?;
             Ok(Kept::New)
         }
+        Job::Retire(key) => {
+            let mut statement = transaction.prepare_cached("UPDATE response SET key = key || '#' || id WHERE key = ?1")?;
+            statement.execute([key.to_string()])?;
+            Ok(Kept::New)
+        }
     }
 }
 
@@ -200,8 +206,9 @@ fn insert_fact(transaction: &Transaction<'_>, fact: &ModelFact) -> rusqlite::Res
     let feature = serde_json::to_value(feature).map_err(unwritable)?;
     let inserted = transaction
         .prepare_cached(
-            "INSERT OR IGNORE INTO model_fact (provider, endpoint, model, feature, learnt_at, message)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO model_fact (provider, endpoint, model, feature, learnt_at, message)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET learnt_at = excluded.learnt_at, message = excluded.message",
         )?
         .execute(params![provider, endpoint, model, feature.as_str(), learnt_at.to_string(), message])?;
     Ok(if inserted == 1 { Kept::New } else { Kept::Earlier })

@@ -1,1 +1,1 @@
-
+//! The tests drive the real binary.

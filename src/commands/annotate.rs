@@ -1,0 +1,289 @@
+//! `annotate`: the main job.
+
+use super::agree::{agree_fields, check_units, record};
+use super::progress::Progress;
+use super::{Exit, UsageError, config, environment, library, print, print_json, session_paths};
+use interrater::agreement::{FieldAgreement, Resampling};
+use interrater::cli::{Annotate, Common};
+use interrater::codebook::{Codebook, Library};
+use interrater::config::{Config, ModelName, Rater};
+use interrater::corpus;
+use interrater::engine::plan::{select, survey};
+use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, TaskPlan};
+use interrater::evaluation::{Cluster, Comparison, RunRows};
+use interrater::forecast;
+use interrater::gold::Gold;
+use interrater::llm::baseline;
+use interrater::prompt::Prompter;
+use interrater::report::runs::{FieldHeadline, TaskSummary, summary_table};
+use interrater::report::sessions::{overview, skipped_lines};
+use interrater::run::{Run, Settings, safe_name, write_json};
+use interrater::summary::summarise;
+use miette::{IntoDiagnostic, Result};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Annotates, writes the runs, and prints what they say.
+pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
+    let config = config(common)?;
+    let threshold = args.fail_under.as_deref().map(Threshold::parse).transpose()?;
+    let library = library(&config)?;
+    let codebooks = chosen_codebooks(&library, args, &config)?;
+    Prompter::new(&library, codebooks.iter().map(|codebook| &**codebook))?;
+    let golds = codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
+    let model: ModelName = args.model.as_deref().unwrap_or(&config.annotate.model).parse()?;
+    let rater = rater(&model, args, &config)?;
+    let corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
+    let (sessions, inputs) = survey(&corpus)?;
+    if !common.quiet {
+        skipped_lines(&corpus).iter().for_each(|line| eprintln!("{line}"));
+        eprintln!("{}", overview(&sessions));
+    }
+    let sampling = Sampling { limit: args.limit.map(|limit| limit as usize), shuffle: args.shuffle };
+    let tasks = codebooks
+        .iter()
+        .zip(&golds)
+        .map(|(codebook, gold)| plan_task(codebook, gold.as_ref(), &model, &sessions, sampling, args, &config))
+        .collect();
+    let plan = Plan { corpus, library, sessions, inputs, tasks };
+    let settings = Settings {
+        temperature: args.temperature,
+        max_output_tokens: None,
+        samples: args.samples,
+        limit: sampling.limit,
+        shuffle: sampling.shuffle,
+    };
+    if args.dry_run {
+        return dry_run(&plan, &rater, args.samples, common);
+    }
+    for (codebook, gold) in codebooks.iter().zip(&golds) {
+        if let Some(gold) = gold {
+            check_units(gold, &[], codebook, &config)?;
+        }
+    }
+    let job = Job {
+        rater,
+        settings,
+        refresh: match (args.refresh, args.retry_failed) {
+            (true, _) => Refresh::Everything,
+            (_, true) => Refresh::Trouble,
+            _ => Refresh::Nothing,
+        },
+        sending: Sending {
+            concurrency: args.concurrency.map_or(config.annotate.concurrency, |n| n as usize).max(1),
+            requests_per_minute: args.rpm,
+            tokens_per_minute: args.tpm,
+            timeout: Duration::from_secs(args.timeout.unwrap_or(config.annotate.timeout)),
+            max_retries: args.max_retries.unwrap_or(config.annotate.max_retries),
+        },
+        store: config.paths.store.clone(),
+        plan,
+    };
+    let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
+    let outcome = execute(job, args.samples, common)?;
+    let summaries = names
+        .iter()
+        .zip(codebooks.iter().zip(&golds))
+        .map(|(name, (codebook, gold))| conclude(name, codebook, gold.as_ref(), &config))
+        .collect::<Result<Vec<_>>>()?;
+    if common.json {
+        print_json(&serde_json::json!({ "tasks": summaries, "stopped": outcome.stopped, "interrupted": outcome.interrupted }))?;
+    } else {
+        print(&summary_table(&summaries))?;
+        if !common.quiet {
+            closing_lines(&summaries, &config);
+        }
+    }
+    if let Some(reason) = outcome.stopped {
+        eprintln!("error: stopped: {reason}");
+        eprintln!("hint: what was answered is stored; the same command goes on from there");
+        return Ok(Exit::Unusable);
+    }
+    Ok(match (outcome.interrupted, threshold) {
+        (true, _) => Exit::Interrupted,
+        (_, Some(threshold)) if !threshold.is_met(&summaries) => Exit::BelowThreshold,
+        _ if outcome.totals.iter().any(|totals| totals.trouble() > 0) => Exit::Trouble,
+        _ => Exit::Done,
+    })
+}
+
+fn chosen_codebooks(library: &Library, args: &Annotate, config: &Config) -> Result<Vec<Arc<Codebook>>> {
+    let named = if args.tasks.is_empty() { &config.annotate.tasks } else { &args.tasks };
+    if named.is_empty() {
+        return Ok(library.codebooks().iter().cloned().map(Arc::new).collect());
+    }
+    let mut tasks: Vec<&String> = Vec::new();
+    for task in named {
+        if !tasks.contains(&task) {
+            tasks.push(task);
+        }
+    }
+    Ok(tasks.into_iter().map(|task| library.task(task).cloned().map(Arc::new)).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn rater(model: &ModelName, args: &Annotate, config: &Config) -> Result<Rater> {
+    let mut rater = config.rater(model, args.base_url.as_deref(), &environment)?;
+    if let Rater::Model(model) = &mut rater {
+        model.max_output_tokens = args.max_output_tokens.or(model.max_output_tokens);
+    }
+    Ok(rater)
+}
+
+fn plan_task(
+    codebook: &Arc<Codebook>,
+    gold: Option<&Gold>,
+    model: &ModelName,
+    sessions: &[interrater::session::SessionSummary],
+    sampling: Sampling,
+    args: &Annotate,
+    config: &Config,
+) -> TaskPlan {
+    let (units, selection) = select(sessions, codebook.unit, sampling);
+    let run = match &args.run {
+        Some(name) if args.tasks.len() == 1 => safe_name(name),
+        Some(name) => safe_name(&format!("{name}-{}", codebook.task)),
+        None => safe_name(&format!("{}-{}-{}-{}", codebook.task, model.provider, model.model, codebook.hash.short())),
+    };
+    let adjudicated: Vec<_> = gold.iter().flat_map(|gold| gold.adjudicated()).map(|row| &row.fields).collect();
+    TaskPlan {
+        folder: config.paths.runs.join(&run),
+        run,
+        rater: format!("{model}@{}", codebook.version()),
+        units,
+        selection,
+        majority: baseline::majority(codebook, &adjudicated),
+        codebook: codebook.clone(),
+    }
+}
+
+/// Runs the job on a runtime of its own; the first Ctrl-C ends it cleanly, the second drops what is under way.
+fn execute(job: Job, samples: u32, common: &Common) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?;
+    let mut progress = Progress::start(&job.plan, samples, common.quiet);
+    let outcome = runtime.block_on(async {
+        let (interrupt, abandon) = (CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(watch_signals(interrupt.clone(), abandon.clone()));
+        engine::run(job, interrupt, abandon, &mut |event| progress.on(event)).await
+    });
+    progress.finish();
+    Ok(outcome?)
+}
+
+async fn watch_signals(interrupt: CancellationToken, abandon: CancellationToken) {
+    for token in [interrupt, abandon] {
+        told_to_end().await;
+        token.cancel();
+    }
+    told_to_end().await;
+    std::process::exit(130);
+}
+
+#[cfg(unix)]
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_end() {
+    drop(tokio::signal::ctrl_c().await);
+}
+
+/// Summarises a written run, compares it with gold, and writes both beside it.
+fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Config) -> Result<TaskSummary> {
+    let run = Run::open(&config.paths.runs, name)?;
+    let rows = run.annotations()?;
+    let fields = summarise(codebook, &rows);
+    let rater = run.manifest.rater.clone();
+    let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
+    let folder = run.folder.clone();
+    let runs = [RunRows { manifest: run.manifest, rows }];
+    let agreement = match gold {
+        Some(gold) if runs[0].rows.iter().any(|row| gold.rows.iter().any(|known| known.unit == row.unit)) => {
+            let comparison = Comparison { codebook, gold: Some(gold), runs: &runs, split: None, cluster: Cluster::Session };
+            let ratings = comparison.fields().into_diagnostic()?;
+            let fields: Vec<FieldAgreement> =
+                agree_fields(&task, &ratings, Cluster::Session, Resampling::default(), None)?;
+            record(&config.paths.store, &task, gold, "all", &fields)?;
+            fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let summary = TaskSummary { task, run: name.to_owned(), rater, totals, fields, agreement };
+    write_json(&folder.join("summary.json"), &summary)?;
+    Ok(summary)
+}
+
+fn closing_lines(summaries: &[TaskSummary], config: &Config) {
+    let runs = config.paths.runs.display();
+    let Some(first) = summaries.first() else { return };
+    let more = match summaries.len() {
+        1 => String::new(),
+        n => format!(" and {} more", n - 1),
+    };
+    eprintln!("wrote {runs}/{}/{more} · next: interrater agree --task {}, interrater runs", first.run, first.task);
+}
+
+fn dry_run(plan: &Plan, rater: &Rater, samples: u32, common: &Common) -> Result<Exit> {
+    let price = match rater {
+        Rater::Model(model) => model.price.as_ref(),
+        Rater::Cues | Rater::Majority => None,
+    };
+    let forecast = forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, samples)?;
+    if common.json {
+        print_json(&forecast)?;
+    } else {
+        print(&forecast.to_string())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// `METRIC=VALUE` of `--fail-under`.
+struct Threshold {
+    metric: Metric,
+    value: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Metric {
+    Kappa,
+    Icc,
+    Percent,
+}
+
+impl Threshold {
+    fn parse(text: &str) -> Result<Threshold, UsageError> {
+        let wrong = || UsageError::Threshold(text.to_owned());
+        let (metric, value) = text.split_once('=').ok_or_else(wrong)?;
+        let metric = match metric {
+            "kappa" => Metric::Kappa,
+            "icc" => Metric::Icc,
+            "percent" => Metric::Percent,
+            _ => return Err(wrong()),
+        };
+        Ok(Threshold { metric, value: value.parse().map_err(|_| wrong())? })
+    }
+
+    /// Whether the primary field of every task that has the metric reaches the value; a figure that is undefined does not.
+    fn is_met(&self, summaries: &[TaskSummary]) -> bool {
+        let figures: Vec<Option<f64>> = summaries
+            .iter()
+            .filter_map(|summary| summary.agreement.first())
+            .filter_map(|line| match (self.metric, line.coefficient) {
+                (Metric::Kappa, "cohen_kappa") | (Metric::Icc, "icc_a1") => {
+                    Some(line.with_gold.as_ref().and_then(|estimate| estimate.value))
+                }
+                (Metric::Percent, "cohen_kappa") => Some(line.percent),
+                _ => None,
+            })
+            .collect();
+        !figures.is_empty() && figures.iter().all(|figure| figure.is_some_and(|figure| figure >= self.value))
+    }
+}

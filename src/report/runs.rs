@@ -1,0 +1,220 @@
+//! Runs and their summaries as tables.
+
+use super::{dollars, grid};
+use crate::agreement::{Estimate, FieldAgreement, PairFigures};
+use crate::run::{Manifest, Status, Totals};
+use crate::summary::{Distribution, FieldSummary};
+use serde::Serialize;
+
+/// A task of a finished job, in short: what the table shows and `summary.json` holds.
+#[derive(Debug, Serialize)]
+pub struct TaskSummary {
+    /// The task.
+    pub task: String,
+    /// The run's name.
+    pub run: String,
+    /// Who annotated.
+    pub rater: String,
+    /// Counts.
+    pub totals: Totals,
+    /// The answers, a field at a time.
+    pub fields: Vec<FieldSummary>,
+    /// How the run agrees with gold, and the humans with one another.
+    pub agreement: Vec<FieldHeadline>,
+}
+
+/// A field's agreement in one line.
+#[derive(Debug, Serialize)]
+pub struct FieldHeadline {
+    /// The field.
+    pub field: String,
+    /// Which coefficient it is: `cohen_kappa` for labels, `icc_a1` for scores.
+    pub coefficient: &'static str,
+    /// Items that gold and the run both have.
+    pub items: usize,
+    /// Sessions of those items.
+    pub clusters: usize,
+    /// Between gold and the run.
+    pub with_gold: Option<Estimate>,
+    /// Percent agreement between gold and the run, as a share; `None` for scores.
+    pub percent: Option<f64>,
+    /// Between the humans.
+    pub human_human: Option<Estimate>,
+}
+
+impl FieldHeadline {
+    /// The line of `field` for the run by `rater`.
+    pub fn of(field: &FieldAgreement, rater: &str) -> FieldHeadline {
+        let humans = |pair: &&crate::agreement::Pair| pair.kind == crate::agreement::field::PairKind::HumanHuman;
+        let pair = field.pairs.iter().find(|pair| Some(&pair.a) == field.reference.as_ref() && pair.b == rater);
+        let coefficient = |figures: &PairFigures| match figures {
+            PairFigures::Labels(labels) => labels.agreement.cohen_kappa.clone(),
+            PairFigures::Scores(scores) => scores.icc_a1.clone(),
+        };
+        FieldHeadline {
+            field: field.field.clone(),
+            coefficient: if field.labels.is_empty() { "icc_a1" } else { "cohen_kappa" },
+            items: pair.map_or(0, |pair| pair.items),
+            clusters: pair.map_or(0, |pair| pair.clusters),
+            with_gold: pair.map(|pair| coefficient(&pair.figures)),
+            percent: pair.and_then(|pair| match &pair.figures {
+                PairFigures::Labels(labels) => labels.agreement.percent,
+                PairFigures::Scores(_) => None,
+            }),
+            human_human: field.pairs.iter().find(humans).map(|pair| coefficient(&pair.figures)),
+        }
+    }
+
+    /// The coefficient's name as people write it.
+    fn symbol(&self) -> &'static str {
+        if self.coefficient == "cohen_kappa" { "κ" } else { "ICC" }
+    }
+}
+
+/// The table at the end of `annotate`: a line a task, and further lines for tasks with several parts.
+pub fn summary_table(tasks: &[TaskSummary]) -> String {
+    let header = ["task", "units", "ok", "not ok", "answers", "with gold", "human–human"];
+    let mut table = grid(&header, &[1, 2, 3]);
+    for task in tasks {
+        let totals = &task.totals;
+        let first = task.fields.first();
+        let headlines: Vec<&FieldHeadline> = first
+            .map(|field| {
+                let own = |line: &&FieldHeadline| line.field == field.field || line.field.starts_with(&format!("{}.", field.field));
+                task.agreement.iter().filter(own).collect()
+            })
+            .unwrap_or_default();
+        let lines = headlines.len().max(1);
+        for line in 0..lines {
+            let lead = |text: String| if line == 0 { text } else { String::new() };
+            let headline = headlines.get(line);
+            let part = headline.and_then(|headline| headline.field.split_once('.')).map(|(_, part)| format!("{part} "));
+            let shown = |estimate: Option<&Estimate>, name: bool| match (headline, estimate) {
+                (Some(headline), Some(estimate)) => {
+                    let part = if name { part.clone().unwrap_or_default() } else { String::new() };
+                    format!("{part}{} {}", headline.symbol(), interval(estimate))
+                }
+                _ => "–".to_owned(),
+            };
+            table.add_row(vec![
+                lead(task.task.clone()),
+                lead(totals.units.to_string()),
+                lead(totals.answered().to_string()),
+                lead(not_ok(totals)),
+                lead(first.map(answers).unwrap_or_default()),
+                shown(headline.and_then(|headline| headline.with_gold.as_ref()), true),
+                shown(headline.and_then(|headline| headline.human_human.as_ref()), false),
+            ]);
+        }
+    }
+    format!("{table}\n")
+}
+
+/// `.52 [.38, .65]`, or why there is no number.
+pub fn interval(estimate: &Estimate) -> String {
+    let short = |number: f64| {
+        let text = format!("{number:.2}");
+        text.strip_prefix("0.").map(|digits| format!(".{digits}")).or_else(|| text.strip_prefix("-0.").map(|digits| format!("-.{digits}"))).unwrap_or(text)
+    };
+    match (estimate.value, estimate.low, estimate.high) {
+        (Some(value), Some(low), Some(high)) => format!("{} [{}, {}]", short(value), short(low.max(-1.0)), short(high.min(1.0))),
+        (Some(value), ..) => format!("{} (no interval)", short(value)),
+        (None, ..) => "undefined".to_owned(),
+    }
+}
+
+fn not_ok(totals: &Totals) -> String {
+    let missing = totals.units.saturating_sub(totals.rows);
+    let states: Vec<String> = totals
+        .status
+        .iter()
+        .filter(|(status, _)| !status.is_answered())
+        .map(|(status, count)| format!("{count} {}", status.name()))
+        .chain((missing > 0).then(|| format!("{missing} not asked")))
+        .collect();
+    if states.is_empty() { "0".to_owned() } else { states.join(", ") }
+}
+
+/// A field's answers in one line: the labels by frequency, a score's median and pile-up, the mean shares.
+pub fn answers(field: &FieldSummary) -> String {
+    match &field.distribution {
+        _ if field.answered == 0 => "no answers".to_owned(),
+        Distribution::Labels(counts) => {
+            let mut counts: Vec<_> = counts.iter().filter(|count| count.count > 0).collect();
+            counts.sort_by_key(|count| std::cmp::Reverse(count.count));
+            let share = |count: usize| (count as f64 / field.answered as f64 * 100.0).round();
+            let shown: Vec<String> =
+                counts.iter().take(4).map(|count| format!("{} {} %", count.label, share(count.count))).collect();
+            format!("{}{}", shown.join(", "), if counts.len() > 4 { ", …" } else { "" })
+        }
+        Distribution::Score(score) => {
+            let number = |value: Option<f64>| value.map(|value| format!("{value:.0}")).unwrap_or_default();
+            let pile = score.mode_share.map(|share| format!("{:.0} %", share * 100.0)).unwrap_or_default();
+            format!("median {}, {pile} at the mode ({})", number(score.median), number(score.mode))
+        }
+        Distribution::Shares(means) => {
+            means.iter().map(|mean| format!("{} {:.0} %", mean.part, mean.mean)).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+/// The table of `runs`.
+pub fn runs_table(runs: &[Manifest]) -> String {
+    let mut table = grid(&["run", "model", "units", "ok", "not ok", "output tokens", "cost", "finished"], &[2, 3, 5, 6]);
+    for run in runs {
+        table.add_row(vec![
+            run.run.clone(),
+            run.model.clone(),
+            run.totals.units.to_string(),
+            run.totals.answered().to_string(),
+            not_ok(&run.totals),
+            run.totals.usage.output.to_string(),
+            cost(&run.totals),
+            run.finished.strftime("%Y-%m-%d %H:%M").to_string(),
+        ]);
+    }
+    format!("{table}\n")
+}
+
+/// One run, a line a fact.
+pub fn run_details(run: &Manifest) -> String {
+    let totals = &run.totals;
+    let states: Vec<String> = Status::ALL
+        .iter()
+        .filter_map(|status| totals.status.get(status).map(|count| format!("{} {count}", status.name())))
+        .collect();
+    let usage = totals.usage;
+    let mut lines = vec![
+        ("run", run.run.clone()),
+        ("task", format!("{} (codebook {} {})", run.task, run.codebook.path.display(), &run.codebook.hash[..8.min(run.codebook.hash.len())])),
+        ("rater", run.rater.clone()),
+        ("endpoint", run.endpoint.clone().unwrap_or_else(|| "none".to_owned())),
+        ("inputs", format!("{} files", run.inputs.len())),
+        ("units", format!("{} ({}){}", totals.units, states.join(", "), if run.complete { "" } else { ", not complete" })),
+        (
+            "tokens",
+            format!(
+                "input {}, cached input {}, cache write {}, output {} (reasoning {})",
+                usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning
+            ),
+        ),
+        ("cost", cost(totals)),
+        ("requests", format!("{}, {} rows from answers of other runs", totals.attempts, totals.cached)),
+        ("evidence", format!("{} citations, {} not in the transcript", totals.citations, totals.citations_not_found)),
+        ("started", run.started.to_string()),
+        ("finished", run.finished.to_string()),
+        ("program", run.program.clone()),
+    ];
+    lines.extend(run.notes.iter().map(|note| ("note", note.clone())));
+    lines.iter().map(|(name, text)| format!("{name:<10}{text}\n")).collect()
+}
+
+/// The cost of all rows, or what of it is known.
+pub fn cost(totals: &Totals) -> String {
+    match (totals.cost_usd, totals.cost_unknown) {
+        (None, 0) => dollars(Some(0.0)),
+        (known, 0) => dollars(known),
+        (None, _) => "unknown".to_owned(),
+        (known, unknown) => format!("{} and unknown for {unknown}", dollars(known)),
+    }
+}
