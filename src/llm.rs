@@ -211,10 +211,21 @@ pub enum Fault {
     TooLong(String),
     /// A filter in front of the model declined this unit's prompt; other units may pass.
     Refused(String),
-    /// The model lacks something that can be left out. Where it was left out already, this is a [`Fault::BadRequest`].
+    /// The model lacks something that can be left out; see [`Fault::unless_left_out`].
     Lacks(Feature, String),
     /// The request is refused for a reason that would hold for every unit.
     BadRequest(String),
+}
+
+impl Fault {
+    /// The fault of a request that was sent without what is in `lacking`: what was left out already cannot be left out again, and
+    /// leaving it out was no help.
+    pub fn unless_left_out(self, lacking: &Lacking) -> Fault {
+        match self {
+            Fault::Lacks(feature, reason) if lacking.contains(&feature) => Fault::BadRequest(reason),
+            other => other,
+        }
+    }
 }
 
 /// A body with status 200 that is no answer in the provider's form.
@@ -328,6 +339,14 @@ mod tests {
         assert_eq!(turns[0].parts.len(), 3);
         assert_eq!(turns[2].parts[1].text, request.schema.in_words());
         assert!(turns.iter().flat_map(|turn| &turn.parts).all(|part| !part.cache_mark));
+    }
+
+    #[test]
+    fn nothing_is_left_out_twice() {
+        let fault = || Fault::Lacks(Feature::OutputLimit, "m".to_owned());
+        assert_eq!(fault().unless_left_out(&Lacking::from([Feature::Temperature])), fault());
+        let again = fault().unless_left_out(&Lacking::from([Feature::OutputLimit]));
+        assert_eq!(again, Fault::BadRequest("m".to_owned()));
     }
 
     #[test]

@@ -1,1 +1,3 @@
-//! The tests drive the real binary.
+//! Tests from outside: the library and the binary against a server that speaks the providers' forms.
+
+mod fake;
