@@ -177,7 +177,8 @@ fn tokens_that_a_fork_copied_are_not_its_own() {
         row("2026-05-01T10:00:00.000Z", ("session_meta", own_meta)),
         row("2026-05-01T10:00:09.000Z", tokens(450, 50, 40, (150, 50, 10))),
     ];
-    for lines in [&written_now[..], &old_times, &turns, &without_rows] {
+    let without_other_meta = [&written_now[..1], &written_now[2..]].concat();
+    for lines in [&written_now[..], &old_times, &turns, &without_rows, &without_other_meta] {
         let session = read_bytes(lines.join("\n").into_bytes());
         assert_eq!(session.usage, usage(100, 50, 10, 5), "{lines:#?}");
         assert_eq!(session.id.as_str(), format!("codex:{ID}"));
