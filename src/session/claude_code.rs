@@ -1,1 +1,172 @@
-//! claude_code
+//! Reads Claude Code transcripts: JSON lines, one row a content block, with subagents in files of their own.
+//!
+//! Takes the bytes of a session's files; gives a [`Session`]. The rows' types are in `row`; `text` tells a human's words from what
+//! the client put in; `steps` turns rows into what each says on its own, and `assemble` (with `queue` and `result`) into events.
+
+mod assemble;
+mod input;
+mod queue;
+mod result;
+mod row;
+mod steps;
+mod text;
+
+use super::lines::for_each_record;
+use super::{Agent, ReadReport, Session, SessionBuilder};
+use row::{Present, Word};
+use serde::Deserialize;
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+use steps::Steps;
+
+/// How much of a file's beginning says when it begins.
+const HEAD: usize = 256 * 1024;
+
+/// The marks by which a row is known.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Marks<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Word<'a>,
+    #[serde(rename = "sessionId", borrow)]
+    session: Word<'a>,
+    #[serde(borrow)]
+    timestamp: Word<'a>,
+    uuid: Present,
+    #[serde(rename = "isSidechain")]
+    sidechain: Present,
+    #[serde(rename = "leafUuid")]
+    leaf: Present,
+    snapshot: Present,
+    operation: Present,
+    #[serde(rename = "lastPrompt")]
+    last_prompt: Present,
+    #[serde(rename = "customTitle")]
+    custom_title: Present,
+    payload: Present,
+}
+
+impl Marks<'_> {
+    /// Whether only Claude Code writes such rows.
+    fn are_claude_codes(&self) -> bool {
+        if self.payload.0 {
+            return false;
+        }
+        let named = !self.session.get().is_empty();
+        match self.kind.get() {
+            "user" | "assistant" | "system" | "progress" | "attachment" => named && (self.uuid.0 || self.sidechain.0),
+            "summary" => self.leaf.0,
+            "file-history-snapshot" => self.snapshot.0,
+            "queue-operation" => self.operation.0,
+            "last-prompt" => self.last_prompt.0,
+            "custom-title" => self.custom_title.0,
+            "mode" | "permission-mode" | "agent-name" | "pr-link" => named,
+            _ => false,
+        }
+    }
+}
+
+/// The session that a transcript belongs to, if `head` (the beginning of a file, perhaps cut within a line) is a Claude Code
+/// transcript: the file's name where rows carry it as their session, else the first session that they name. A subagent's file
+/// belongs to the session that started it.
+pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).map(without_date).unwrap_or_default();
+    let mut known = false;
+    let mut first: Option<String> = None;
+    let mut named = false;
+    let mut scratch = ReadReport::default();
+    for_each_record(head, &mut scratch, &mut |line| {
+        if named {
+            return Ok(());
+        }
+        let marks: Marks<'_> = serde_json::from_str(line)?;
+        if marks.are_claude_codes() {
+            known = true;
+            if let Some(session) = marks.session.some().map(without_date) {
+                named = session == stem;
+                first.get_or_insert_with(|| session.to_owned());
+            }
+        }
+        Ok(())
+    });
+    if !known {
+        first = cut_row(head);
+        known = first.is_some();
+    }
+    match first {
+        _ if !known => None,
+        _ if named => Some(stem.to_owned()),
+        Some(session) => Some(session),
+        None => Some(stem.to_owned()),
+    }
+}
+
+/// The session of a first row so long that `head` does not hold all of it (a pasted image): its envelope stands before its message.
+fn cut_row(head: &[u8]) -> Option<String> {
+    let line = head.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
+    let line = String::from_utf8_lossy(line);
+    let envelope = line.split_once("\"message\":").map_or(&*line, |(envelope, _)| envelope);
+    let is_row = ["\"parentUuid\":", "\"isSidechain\":", "\"userType\":"].iter().all(|mark| envelope.contains(mark));
+    let (_, after) = envelope.split_once("\"sessionId\":\"").filter(|_| is_row)?;
+    let (session, _) = after.split_once('"')?;
+    (!session.is_empty()).then(|| without_date(session).to_owned())
+}
+
+/// An id without the date (`2026-01-21-…`) that some containers put before it.
+fn without_date(id: &str) -> &str {
+    let dated = id.len() > 11
+        && id
+            .bytes()
+            .zip("0000-00-00-".bytes())
+            .all(|(b, mark)| if mark == b'0' { b.is_ascii_digit() } else { b == mark });
+    if dated { &id[11..] } else { id }
+}
+
+/// Reads one session from all its files: the transcript, copies of it, subagents' files. Rows that stand in several count once.
+pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    if files.len() > 1 {
+        // Pieces of one transcript in their order, and of copies that begin alike the longest first.
+        let begins: Vec<String> = files.iter().map(|(_, bytes)| first_time(bytes)).collect();
+        order.sort_by_key(|&file| (&begins[file], Reverse(files[file].1.len())));
+    }
+    let mut steps = Steps::default();
+    let mut report = ReadReport::default();
+    let mut main: Option<(bool, usize, usize)> = None;
+    for file in order {
+        let (_, bytes) = &files[file];
+        for_each_record(bytes, &mut report, &mut |line| steps.line(line));
+        let (rows, subagent_rows) = steps.rows_here;
+        // A copy's rows are all known already, so a file is a subagent's only if it shows nothing but subagents.
+        let is_main = rows > 0 || subagent_rows == 0;
+        if main.is_none_or(|(known_main, length, _)| (is_main, bytes.len()) > (known_main, length)) {
+            main = Some((is_main, bytes.len(), file));
+        }
+        steps.end_file(&mut report);
+    }
+    let path = main.map(|(_, _, file)| files[file].0.clone()).unwrap_or_default();
+    let mut builder = SessionBuilder::new(Agent::ClaudeCode, id, path);
+    for model in &steps.models {
+        builder.model(model);
+    }
+    builder.usage = steps.usage();
+    builder.subagent_events = steps.subagent_events;
+    builder.read = report;
+    assemble::assemble(&steps.steps, &mut builder);
+    builder.finish()
+}
+
+/// The time of a file's first row that has one.
+fn first_time(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    let mut first = String::new();
+    let mut scratch = ReadReport::default();
+    for_each_record(head, &mut scratch, &mut |line| {
+        if first.is_empty() {
+            let marks: Marks<'_> = serde_json::from_str(line)?;
+            first.push_str(marks.timestamp.get());
+        }
+        Ok(())
+    });
+    first
+}
