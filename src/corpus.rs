@@ -259,3 +259,6 @@ fn group(threads: Vec<Thread>) -> Vec<SessionSource> {
     sources.sort_by(|a, b| (&a.files, &a.id).cmp(&(&b.files, &b.id)));
     sources
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,8 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
             _ => None,
         });
         let (subagent, forked) = first.unwrap_or_default();
-        conversation::tell(rows, copied, subagent, forked || subagent || copied > 0, &mut session);
+        let inherits = forked || subagent || !copied.is_empty();
+        conversation::tell(rows, copied, subagent, inherits, &mut session);
     }
     // Copies of a subagent's rollout, too, count once, by the longest.
     subagents.sort_by_key(|(thread, (path, bytes))| (thread.clone(), Reverse(length(bytes)), path.clone()));

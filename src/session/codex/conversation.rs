@@ -11,6 +11,7 @@ use crate::session::tool;
 use crate::session::{Channel, EventBody, InjectedSource, SessionBuilder, ToolOutcome};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::Range;
 
 /// Facts about the whole file that decide which of two copies counts.
 #[derive(Debug, Default)]
@@ -91,8 +92,8 @@ pub(super) struct Conversation<'a> {
     compaction: Option<(u32, Vec<Mark>)>,
 }
 
-/// Tells `rows`, of which the first `copied` are another thread's, to `session`.
-pub(super) fn tell(rows: Vec<Row>, copied: usize, subagent: bool, inherits: bool, session: &mut SessionBuilder) {
+/// Tells `rows`, of which those at `copied` are another thread's, to `session`.
+pub(super) fn tell(rows: Vec<Row>, copied: Range<usize>, subagent: bool, inherits: bool, session: &mut SessionBuilder) {
     let mut conversation = Conversation {
         session,
         facts: Facts::gather(&rows),
@@ -111,7 +112,7 @@ pub(super) fn tell(rows: Vec<Row>, copied: usize, subagent: bool, inherits: bool
     let mut rows = rows.into_iter().enumerate().peekable();
     while let Some((index, row)) = rows.next() {
         let is_mirrored = matches!(rows.peek(), Some((_, Row { body: Body::UserMessage { injected: false, .. }, .. })));
-        conversation.row(row, index < copied, is_mirrored);
+        conversation.row(row, copied.contains(&index), is_mirrored);
     }
 }
 

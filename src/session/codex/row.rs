@@ -116,7 +116,7 @@ impl Row {
         let body = match kind.as_str() {
             // Encrypted thoughts are the bulk of many files: they are not even parsed.
             "response_item" if tag(payload) == "reasoning" => Body::Silent,
-            "world_state" => Body::Silent,
+            "world_state" | "inter_agent_communication_metadata" => Body::Silent,
             _ => match serde_json::from_str(payload.get())? {
                 Value::Object(payload) => wrapped(&kind, &payload),
                 _ => Body::Unknown(kind),
@@ -335,6 +335,8 @@ const SILENT_EVENTS: &[&str] = &[
     "apply_patch_approval_request",
     "background_event",
     "deprecation_notice",
+    "dynamic_tool_call_request",
+    "dynamic_tool_call_response",
     "entered_review_mode",
     "exec_approval_request",
     "exec_command_begin",

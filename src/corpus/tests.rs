@@ -1,0 +1,184 @@
+//! Folders of invented transcripts.
+
+use super::*;
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A rollout of the thread `id` with `prompts` prompts.
+fn rollout(id: &str, prompts: usize) -> String {
+    let meta = json!({ "timestamp": "2026-05-01T10:00:00Z", "type": "session_meta", "payload": { "id": id } });
+    let prompt = json!({ "timestamp": "2026-05-01T10:00:01Z", "type": "event_msg",
+                         "payload": { "type": "user_message", "message": "go" } });
+    format!("{meta}\n{}", format!("{prompt}\n").repeat(prompts))
+}
+
+fn subagent(id: &str, parent: &str) -> String {
+    let spawned = json!({ "subagent": { "thread_spawn": { "parent_thread_id": parent } } });
+    let meta = json!({ "timestamp": "2026-05-01T10:00:00Z", "type": "session_meta", "payload": { "id": id, "source": spawned } });
+    format!("{meta}\n")
+}
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder can be made");
+        fs::write(path, text).expect("a file can be written");
+    }
+    folder
+}
+
+fn find_in(folder: &TempDir, paths: &[&str]) -> Result<Corpus, CorpusError> {
+    find(&paths.iter().map(|path| folder.path().join(path)).collect::<Vec<_>>())
+}
+
+fn ids(corpus: &Corpus) -> Vec<&str> {
+    corpus.sources().iter().map(|source| source.id.as_str()).collect()
+}
+
+fn message(result: Result<Corpus, CorpusError>, folder: &TempDir) -> String {
+    let error = result.expect_err("there is nothing to find").to_string();
+    error.replace(&folder.path().display().to_string(), "F")
+}
+
+#[test]
+fn sessions_come_in_the_order_of_their_paths_whatever_order_they_are_asked_in() {
+    let folder = folder(&[
+        ("b/2.jsonl", &rollout("x", 1)),
+        ("b/1.jsonl", &rollout("z", 1)),
+        (".hidden/a.jsonl", &rollout("y", 1)),
+        ("b/.gitignore", "*"),
+    ]);
+    for paths in [&["."][..], &["b", ".hidden"], &["b/2.jsonl", "b/1.jsonl", ".hidden"]] {
+        let corpus = find_in(&folder, paths).expect("there are transcripts");
+        assert_eq!(ids(&corpus), ["codex:y", "codex:z", "codex:x"]);
+    }
+}
+
+#[test]
+fn copies_and_subagents_are_one_session() {
+    let folder = folder(&[
+        ("1/full.jsonl", &rollout("main", 1)),
+        ("2/full.jsonl", &rollout("main", 3)),
+        ("sub/a.jsonl", &subagent("child", "main")),
+        ("sub/b.jsonl", &subagent("grandchild", "child")),
+        ("sub/c.jsonl", &subagent("orphan", "elsewhere")),
+        ("sub/d.jsonl", &subagent("p", "q")),
+        ("sub/e.jsonl", &subagent("q", "p")),
+    ]);
+    let corpus = find_in(&folder, &["."]).expect("there are transcripts");
+    let (main, others) = corpus.sources().split_first().expect("there is a session");
+    assert_eq!((main.id.as_str(), main.files.len()), ("codex:main", 4));
+    assert!(others.iter().any(|source| source.id.as_str() == "codex:orphan"));
+    let files: usize = corpus.sources().iter().map(|source| source.files.len()).sum();
+    assert_eq!(files, 7, "threads that name each other as parents are not lost");
+    let session = read(main).expect("the files can be read").summary();
+    assert_eq!((session.prompts, session.subagent_events), (3, 2));
+}
+
+#[test]
+fn a_file_that_is_named_twice_counts_once() {
+    let folder = folder(&[("a/s.jsonl", &rollout("s", 2)), ("a/sub.jsonl", &subagent("t", "s"))]);
+    let corpus = find_in(&folder, &["a", "a/sub.jsonl", "a/../a", "a/*.jsonl"]).expect("there are transcripts");
+    assert_eq!(corpus.sources().iter().map(|source| source.files.len()).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_is_left_aside_is_listed_if_it_looks_like_data() {
+    let folder = folder(&[
+        ("s.jsonl", &rollout("s", 1)),
+        ("other.jsonl", "{\"a\":1}\n"),
+        ("settings.json", "{}"),
+        ("empty.jsonl", ""),
+        ("notes.md", "# notes"),
+        ("no-extension", &rollout("by content", 1)),
+        (".git/objects/x.jsonl", &rollout("not looked for", 1)),
+    ]);
+    let corpus = find_in(&folder, &["."]).expect("there are transcripts");
+    assert_eq!(ids(&corpus), ["codex:by content", "codex:s"]);
+    let skipped: Vec<String> = corpus
+        .skipped()
+        .iter()
+        .map(|skipped| format!("{}: {}", skipped.path.file_name().unwrap_or_default().display(), skipped.reason))
+        .collect();
+    assert_eq!(skipped, ["empty.jsonl: empty", "other.jsonl: not a transcript", "settings.json: not a transcript"]);
+    assert_eq!(corpus.other_files(), 1);
+}
+
+#[test]
+fn patterns_match_as_in_a_shell() {
+    let files = ["2026/05/a.jsonl", "2026/06/b.jsonl", "2027/05/c.jsonl", "2026/d.jsonl", "2026/x[1].jsonl"];
+    let texts: Vec<String> = files.iter().map(|name| rollout(name, 1)).collect();
+    let files: Vec<(&str, &str)> = files.iter().zip(&texts).map(|(name, text)| (*name, text.as_str())).collect();
+    let folder = folder(&files);
+    let cases: [(&str, &[&str]); 7] = [
+        ("2026/*.jsonl", &["2026/d.jsonl", "2026/x[1].jsonl"]),
+        ("2026/*/*.jsonl", &["2026/05/a.jsonl", "2026/06/b.jsonl"]),
+        ("*/05", &["2026/05/a.jsonl", "2027/05/c.jsonl"]),
+        ("**/[bc].jsonl", &["2026/06/b.jsonl", "2027/05/c.jsonl"]),
+        ("202?/0{5,7}/*", &["2026/05/a.jsonl", "2027/05/c.jsonl"]),
+        ("2026/x[1].jsonl", &["2026/x[1].jsonl"]),
+        ("2026/0[6]", &["2026/06/b.jsonl"]),
+    ];
+    for (pattern, expected) in cases {
+        let corpus = find_in(&folder, &[pattern]).expect(pattern);
+        let found: Vec<&str> = corpus.sources().iter().map(|source| source.native_id.as_str()).collect();
+        assert_eq!(found, expected, "{pattern}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_and_not_there_is_an_error() {
+    let folder = folder(&[
+        ("docs/a.md", ""),
+        ("docs/b.md", ""),
+        ("docs/c.json", "{}"),
+        ("docs/LICENSE", ""),
+        ("none/deep/.keep", ""),
+        ("notes.jsonl", "{}"),
+        ("empty.jsonl", ""),
+        ("s.jsonl", &rollout("s", 1)),
+    ]);
+    fs::remove_file(folder.path().join("none/deep/.keep")).expect("the file is there");
+    let cases = [
+        ("nowhere", "no such file or folder: F/nowhere"),
+        ("nowhere/*.jsonl", "nothing matches F/nowhere/*.jsonl"),
+        ("*.csv", "nothing matches F/*.csv"),
+        ("{a", "cannot understand the pattern F/{a: "),
+        ("docs", "no transcript in F/docs: 4 other files (2 .md, 1 without extension, 1 .json)"),
+        ("docs/*.md", "no transcript in F/docs/*.md: 2 other files (2 .md)"),
+        ("none", "no transcript in F/none: no files"),
+        ("notes.jsonl", "not a transcript of a known agent: F/notes.jsonl"),
+        ("empty.jsonl", "empty file: F/empty.jsonl"),
+    ];
+    for (path, expected) in cases {
+        let message = message(find_in(&folder, &["s.jsonl", path]), &folder);
+        assert!(message.starts_with(expected), "{path}: {message}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_where_they_are_named_and_not_where_they_lie_about() {
+    let folder = folder(&[("real/s.jsonl", &rollout("s", 1)), ("named/t.jsonl", &rollout("t", 1))]);
+    let link = |from: &str, to: &str| {
+        std::os::unix::fs::symlink(folder.path().join(from), folder.path().join(to)).expect("a link can be made");
+    };
+    link("real/s.jsonl", "named/link.jsonl");
+    link("named", "way");
+    let corpus = find_in(&folder, &["named"]).expect("there are transcripts");
+    assert_eq!((ids(&corpus), corpus.skipped().len()), (vec!["codex:t"], 1));
+    assert_eq!(ids(&find_in(&folder, &["named/link.jsonl"]).expect("the link leads somewhere")), ["codex:s"]);
+    assert_eq!(ids(&find_in(&folder, &["way"]).expect("the link leads somewhere")), ["codex:t"]);
+}
+
+#[test]
+fn a_file_that_is_gone_when_it_is_read_is_an_error_of_that_session_alone() {
+    let folder = folder(&[("a.jsonl", &rollout("a", 1)), ("b.jsonl", &rollout("b", 2)), ("c.jsonl", &rollout("c", 3))]);
+    let corpus = find_in(&folder, &["."]).expect("there are transcripts");
+    fs::remove_file(folder.path().join("b.jsonl")).expect("the file is there");
+    let prompts: Vec<Option<usize>> =
+        corpus.read_all(|session| session.prompts().count()).into_iter().map(Result::ok).collect();
+    assert_eq!(prompts, [Some(1), None, Some(3)]);
+    assert_eq!(corpus.sessions().filter_map(Result::ok).map(|session| session.prompts().count()).sum::<usize>(), 4);
+}
