@@ -60,16 +60,18 @@ impl fmt::Display for SkipReason {
 }
 
 /// Why no corpus could be made of the paths.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum CorpusError {
     /// Nothing is there.
     #[error("no such file or folder: {path}", path = path.display())]
+    #[diagnostic(help("check the path, or name other transcripts with --sessions PATH"))]
     Missing {
         /// What was asked for.
         path: PathBuf,
     },
     /// A path with wildcards that matches nothing.
     #[error("nothing matches {path}", path = path.display())]
+    #[diagnostic(help("a pattern such as `logs/**/*.jsonl` has to match at least one transcript"))]
     NoMatch {
         /// What was asked for.
         path: PathBuf,
@@ -84,6 +86,7 @@ pub enum CorpusError {
     },
     /// A folder, or what a pattern matches, without any transcript.
     #[error("no transcript in {path}: {seen}", path = path.display())]
+    #[diagnostic(help("transcripts are found by content: JSON lines of Claude Code (~/.claude/projects) or Codex CLI (~/.codex/sessions)"))]
     NoTranscript {
         /// What was asked for.
         path: PathBuf,
@@ -92,12 +95,14 @@ pub enum CorpusError {
     },
     /// A file that was named, but is not a transcript.
     #[error("not a transcript of a known agent: {path}", path = path.display())]
+    #[diagnostic(help("known are JSON lines of Claude Code (~/.claude/projects) and Codex CLI (~/.codex/sessions)"))]
     NotATranscript {
         /// The file.
         path: PathBuf,
     },
     /// A file that was named, but is empty.
     #[error("empty file: {path}", path = path.display())]
+    #[diagnostic(help("name a transcript, or the folder that holds them"))]
     Empty {
         /// The file.
         path: PathBuf,

@@ -180,7 +180,7 @@ pub async fn run(
     let mut interrupted = false;
     let mut open = true;
     let mut deadline: Option<tokio::time::Instant> = None;
-    loop {
+    while open || !under_way.is_empty() {
         tokio::select! {
             biased;
             () = interrupt.cancelled(), if !interrupted => {
@@ -235,7 +235,6 @@ pub async fn run(
                     }
                 }
             }
-            else => break,
         }
     }
     drop(works);

@@ -427,7 +427,7 @@ impl Session {
 }
 
 /// Why a transcript could not be read at all.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ReadError {
     /// The file could not be opened or read.
     #[error("cannot read {path}: {source}", path = path.display())]

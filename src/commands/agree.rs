@@ -8,7 +8,7 @@ use interrater::config::Config;
 use interrater::corpus;
 use interrater::evaluation::{Cluster, Comparison, FieldRatings, RunRows};
 use interrater::gold::{Gold, Split};
-use interrater::report::terminal;
+use interrater::report::terminal::{self, TableOptions};
 use interrater::run::Run;
 use interrater::store::{Evaluation, Store};
 use interrater::unit::units;
@@ -27,7 +27,7 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
     if common.json {
         print_json(&serde_json::json!({ "fields": fields, "warnings": warnings }))?;
     } else {
-        let text: Vec<String> = fields.iter().map(terminal::agreement_table).collect();
+        let text: Vec<String> = fields.iter().map(|field| terminal::agreement_table(field, TableOptions::default())).collect();
         print(&text.join("\n"))?;
     }
     if !common.quiet {

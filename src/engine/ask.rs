@@ -2,7 +2,7 @@
 //! before anyone sees it.
 
 use crate::config::Model;
-use crate::llm::client::{Client, TransportError};
+use crate::llm::client::{Answer, Client, TransportError};
 use crate::llm::pace::Pacer;
 use crate::llm::retry::Backoff;
 use crate::llm::{Fault, Feature, Lacking, Request};
@@ -189,16 +189,13 @@ impl Asker {
                         Err(unreadable) => (unreadable.to_string(), None),
                     }
                 }
-                Ok(answer) => match self.model.adapter.fault(answer.status, &|name| answer.header(name), &answer.body) {
+                Ok(answer) => match self.fault(&answer, &lacking) {
                     Fault::Stop(message) | Fault::BadRequest(message) => return Err(AskError::Stop(message)),
                     Fault::TooLong(message) => {
                         return Err(AskError::Unit(Status::Failed, format!("too long for the model: {message}")));
                     }
                     Fault::Refused(reason) => return Err(AskError::Unit(Status::Refused, reason)),
                     Fault::Lacks(feature, message) => {
-                        if lacking.contains(&feature) {
-                            return Err(AskError::Stop(message));
-                        }
                         self.learn(feature, &message).await?;
                         attempts -= 1;
                         continue;
@@ -218,6 +215,11 @@ impl Asker {
             };
             self.wait(delay).await?;
         }
+    }
+
+    fn fault(&self, answer: &Answer, lacking: &Lacking) -> Fault {
+        let fault = self.model.adapter.fault(answer.status, &|name| answer.header(name), &answer.body);
+        fault.unless_left_out(lacking)
     }
 
     /// Whether a request that did not get through can be sent again; else why the run ends.
