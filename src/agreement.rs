@@ -4,12 +4,13 @@
 //! rows or a file ─ Ratings ─ agree ─ FieldAgreement (JSON, terminal table)
 //! ```
 //!
-//! [`ratings`] and [`file`](self::file) take in who said what, strictly. [`agree`] computes every pair ([`label_pair`], [`score_pair`]), the panel
-//! ([`all`](self::all)) and the ceiling that humans set ([`ceiling`]). The coefficients are plain functions of tables and moments
+//! [`ratings`] and [`mod@file`] take in who said what, strictly. [`agree`] computes every pair ([`label_pair`], [`score_pair`]), the panel
+//! ([`mod@all`]) and the ceiling that humans set ([`ceiling`]). The coefficients are plain functions of tables and moments
 //! ([`kappa`], [`score`], [`rank`], [`multi`]), and [`interval`] gives all of them intervals by resampling whole clusters.
 
 pub mod all;
 pub mod ceiling;
+pub mod collapse;
 pub mod distribution;
 pub mod estimate;
 pub mod field;
@@ -28,8 +29,9 @@ pub mod table;
 mod vectors;
 pub mod warning;
 
+pub use collapse::Collapse;
 pub use estimate::{Estimate, NoInterval, Undefined};
-pub use field::{AgreementError, Collapse, FieldAgreement, Pair, PairFigures, Settings, agree};
+pub use field::{AgreementError, FieldAgreement, Pair, PairFigures, Settings, agree};
 pub use file::{FileError, RatingsFile, RatingsRead};
 pub use interval::Resampling;
 pub use ratings::{Answer, Cell, Level, Ratings, RatingsBuilder, RatingsError};

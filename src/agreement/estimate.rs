@@ -122,3 +122,24 @@ impl Estimate {
         }
     }
 }
+
+/// A share or coefficient as it is printed: two decimals and no leading zero, `.52` and `-.07`.
+pub fn short(value: f64) -> String {
+    let text = format!("{value:.2}");
+    match text.strip_prefix('-') {
+        Some("0.00") => ".00".to_owned(),
+        Some(rest) => format!("-{}", rest.strip_prefix('0').unwrap_or(rest)),
+        None => text.strip_prefix('0').unwrap_or(&text).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn coefficients_are_printed_short() {
+        let printed: Vec<String> = [0.516, -0.07, 1.0, -0.001, 0.0, -1.0, 0.999].into_iter().map(short).collect();
+        assert_eq!(printed, [".52", "-.07", "1.00", ".00", ".00", "-1.00", "1.00"]);
+    }
+}

@@ -2,12 +2,12 @@
 
 use super::all::{All, AllFigures, all};
 use super::ceiling::{HumanCeiling, human_ceiling};
+use super::collapse::{Collapse, CollapseFigures, CollapsedLabels};
 use super::interval::Resampling;
 use super::label_pair::{LabelAgreement, LabelRow, PairContext, clusters_of, label_agreement};
 use super::ratings::{Cell, Level, Ratings};
 use super::score_pair::{ScoreAgreement, ScoreRow, score_agreement};
 use super::warning::{field_warnings, label_warnings, score_warnings};
-use serde::ser::{SerializeMap, Serializer};
 use thiserror::Error;
 
 /// What cannot be asked of these ratings.
@@ -31,15 +31,6 @@ pub enum AgreementError {
         /// The labels there are, joined.
         labels: String,
     },
-}
-
-/// A coarser set of labels, declared before the matrix is seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Collapse {
-    /// Its name.
-    pub name: String,
-    /// Label → coarser label; `None` drops the items on which a rater used the label. A label that is not listed is dropped too.
-    pub map: Vec<(String, Option<String>)>,
 }
 
 /// What to compute.
@@ -142,6 +133,9 @@ pub enum PairKind {
     /// Two humans.
     #[serde(rename = "human-human")]
     HumanHuman,
+    /// A human and a model, where there is no reference.
+    #[serde(rename = "human-model")]
+    HumanModel,
     /// Two raters of whom nothing is said.
     #[serde(rename = "raters")]
     Raters,
@@ -186,28 +180,10 @@ pub struct LabelFigures {
     #[serde(flatten)]
     pub agreement: LabelAgreement,
     /// On each collapse, computed afresh.
-    #[serde(serialize_with = "as_map")]
+    #[serde(serialize_with = "super::collapse::as_map")]
     pub collapses: Vec<(String, CollapseFigures)>,
     /// The commonest confusions.
     pub top_disagreements: Vec<Confused>,
-}
-
-/// A pair's numbers on a collapse.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct CollapseFigures {
-    /// Items on which neither rater used a dropped label.
-    pub items: usize,
-    /// Their clusters.
-    pub clusters: usize,
-    /// The coarser labels.
-    pub labels: Vec<String>,
-    /// The labels that the collapse drops.
-    pub dropped: Vec<String>,
-    /// The numbers.
-    #[serde(flatten)]
-    pub agreement: LabelAgreement,
-    /// What to know about them.
-    pub warnings: Vec<String>,
 }
 
 /// An off-diagonal cell of the confusion matrix.
@@ -240,14 +216,6 @@ pub enum Given {
     Label(String),
     /// A score.
     Score(f64),
-}
-
-fn as_map<S: Serializer>(entries: &[(String, CollapseFigures)], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut map = serializer.serialize_map(Some(entries.len()))?;
-    for (name, figures) in entries {
-        map.serialize_entry(name, figures)?;
-    }
-    map.end()
 }
 
 /// Agreement on one field.
@@ -323,11 +291,12 @@ fn pairs(ratings: &Ratings, reference: Option<usize>, humans: &[usize]) -> Vec<(
     let raters = ratings.raters().len();
     let kind = |a: usize, b: usize| {
         let human = |rater: usize| humans.contains(&rater);
-        match (Some(a) == reference, human(a) && human(b), human(b)) {
-            (_, true, _) => PairKind::HumanHuman,
+        match (Some(a) == reference, human(a), human(b)) {
+            (_, true, true) => PairKind::HumanHuman,
             (true, _, true) => PairKind::ReferenceHuman,
             (true, _, false) => PairKind::ReferenceModel,
-            _ => PairKind::Raters,
+            (false, false, false) => PairKind::Raters,
+            (false, ..) => PairKind::HumanModel,
         }
     };
     let mut pairs: Vec<(usize, usize)> = vec![];
@@ -341,7 +310,7 @@ fn pairs(ratings: &Ratings, reference: Option<usize>, humans: &[usize]) -> Vec<(
         }
     }
     let order = |kind: PairKind| match kind {
-        PairKind::ReferenceModel | PairKind::Raters => 0,
+        PairKind::ReferenceModel | PairKind::HumanModel | PairKind::Raters => 0,
         PairKind::HumanHuman => 1,
         PairKind::ReferenceHuman => 2,
     };
@@ -417,56 +386,167 @@ fn top_disagreements(found: &LabelAgreement) -> Vec<Confused> {
     cells
 }
 
-/// A collapse ready for use: where each label goes.
-struct CollapsedLabels {
-    name: String,
-    labels: Vec<String>,
-    dropped: Vec<String>,
-    places: Vec<Option<usize>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agreement::{Answer, RatingsBuilder};
+    use serde_json::Value;
 
-impl CollapsedLabels {
-    fn new(collapse: &Collapse, labels: &[String]) -> Result<CollapsedLabels, AgreementError> {
-        if let Some((label, _)) = collapse.map.iter().find(|(label, _)| !labels.contains(label)) {
-            return Err(AgreementError::UnknownCollapseLabel {
-                collapse: collapse.name.clone(),
-                label: label.clone(),
-                labels: labels.join(", "),
-            });
+    /// 40 items in 20 sessions: gold and two humans; a model that over-uses `yes` and once gives nothing usable.
+    pub(super) fn labelled() -> Ratings {
+        let mut builder = RatingsBuilder::new(Level::Nominal).labels(&names(&["no", "yes", "unclear"])).unwrap();
+        for item in 0..40 {
+            let id = format!("s{}#{item}", item / 2);
+            builder.cluster(&id, &format!("s{}", item / 2)).unwrap();
+            let gold = if item % 5 < 2 { "yes" } else { "no" };
+            let wrong = if gold == "yes" { "no" } else { "yes" };
+            let pick = |flip: bool| Answer::Text(if flip { wrong } else { gold }.to_owned());
+            builder.push(&id, "gold", pick(false)).unwrap();
+            builder.push(&id, "h1", pick(item % 11 == 0)).unwrap();
+            builder.push(&id, "h2", pick(item % 13 == 1)).unwrap();
+            let answer = if item == 39 { Answer::Invalid } else { pick(item % 7 == 3 && gold == "no") };
+            builder.push(&id, "m", answer).unwrap();
         }
-        let mut coarse: Vec<String> = vec![];
-        let mut places = vec![];
-        let mut dropped = vec![];
-        for label in labels {
-            let target = collapse.map.iter().find(|(from, _)| from == label).and_then(|(_, to)| to.as_ref());
-            places.push(target.map(|target| {
-                coarse.iter().position(|known| known == target).unwrap_or_else(|| {
-                    coarse.push(target.clone());
-                    coarse.len() - 1
-                })
-            }));
-            if target.is_none() {
-                dropped.push(label.clone());
-            }
-        }
-        Ok(CollapsedLabels { name: collapse.name.clone(), labels: coarse, dropped, places })
+        builder.finish().unwrap()
     }
 
-    fn figures(&self, rows: &[LabelRow], context: &PairContext<'_>) -> (String, CollapseFigures) {
-        let rows: Vec<LabelRow> = (rows.iter())
-            .filter_map(|row| Some(LabelRow { a: self.places[row.a]?, b: self.places[row.b]?, ..*row }))
-            .collect();
-        let clusters = clusters_of(rows.iter().map(|row| row.cluster));
-        let agreement = label_agreement(&rows, &self.labels, context);
-        let warnings = label_warnings(&agreement, clusters, context);
-        let figures = CollapseFigures {
-            items: rows.len(),
-            clusters,
-            labels: self.labels.clone(),
-            dropped: self.dropped.clone(),
-            agreement,
-            warnings,
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    pub(super) fn settings() -> Settings {
+        Settings {
+            task: Some("pushback".to_owned()),
+            reference: Some("gold".to_owned()),
+            humans: names(&["h1", "h2"]),
+            collapses: vec![Collapse {
+                name: "sure".to_owned(),
+                map: vec![("yes".to_owned(), Some("yes".to_owned())), ("no".to_owned(), Some("no".to_owned()))],
+            }],
+            resampling: Resampling { replicates: 300, seed: 7 },
+            ..Settings::default()
+        }
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        value.as_object().unwrap().keys().map(String::as_str).collect()
+    }
+
+    #[test]
+    fn the_json_has_the_shape_that_is_promised() {
+        let found = serde_json::to_value(agree(&labelled(), &settings()).unwrap()).unwrap();
+        let promised = [
+            "task",
+            "field",
+            "level",
+            "labels",
+            "cluster",
+            "clusters",
+            "items",
+            "raters",
+            "pairs",
+            "all",
+            "human_ceiling",
+            "warnings",
+        ];
+        assert!(promised.iter().all(|key| keys(&found).contains(key)));
+        assert_eq!(
+            (&found["cluster"], &found["clusters"], &found["items"]),
+            (&"session".into(), &20.into(), &40.into())
+        );
+        assert_eq!(found["raters"][3], serde_json::json!({"rater": "m", "items": 39, "missing": 0, "invalid": 1}));
+        let pair = &found["pairs"][0];
+        assert_eq!((&pair["a"], &pair["b"], &pair["items"]), (&"gold".into(), &"m".into(), &39.into()));
+        for key in ["cohen_kappa", "gwet_ac1", "brennan_prediger", "scott_pi"] {
+            assert_eq!(keys(&pair[key]), ["value", "se", "low", "high", "method", "undefined"]);
+            assert_eq!(pair[key]["method"], "cluster bootstrap, t-expanded");
+        }
+        assert_eq!(pair["confusion"]["labels"], serde_json::json!(["no", "yes", "unclear"]));
+        assert_eq!(pair["per_label"][2]["f1"], Value::Null);
+        assert_eq!(pair["collapses"]["sure"]["items"], 39);
+        assert_eq!(pair["disagreements"][0], serde_json::json!({"unit": "s1#3", "a": "no", "b": "yes"}));
+        assert!(keys(&found["all"]).contains(&"mean_pairwise_kappa"));
+        assert_eq!(found["human_ceiling"]["models"][0]["items"], 39);
+    }
+
+    #[test]
+    fn pairs_are_the_reference_with_everyone_and_humans_with_one_another() {
+        let of = |settings: &Settings| -> Vec<(String, String)> {
+            agree(&labelled(), settings).unwrap().pairs.into_iter().map(|pair| (pair.a, pair.b)).collect()
         };
-        (self.name.clone(), figures)
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let resampling = Resampling { replicates: 20, seed: 0 };
+        let with_reference = of(&Settings { resampling, ..settings() });
+        assert_eq!(with_reference, [pair("gold", "m"), pair("h1", "h2"), pair("gold", "h1"), pair("gold", "h2")]);
+        assert_eq!(of(&Settings { resampling, ..Settings::default() }).len(), 6);
+    }
+
+    #[test]
+    fn unknown_names_are_errors() {
+        let wrong = Settings { reference: Some("Gold".to_owned()), ..settings() };
+        let error = agree(&labelled(), &wrong).unwrap_err().to_string();
+        assert_eq!(error, "no rater 'Gold' (the raters are: gold, h1, h2, m)");
+        let map = vec![("maybe".to_owned(), None)];
+        let wrong = Settings { collapses: vec![Collapse { name: "c".to_owned(), map }], ..settings() };
+        assert!(agree(&labelled(), &wrong).unwrap_err().to_string().contains("'maybe', which is not a label"));
+    }
+
+    #[test]
+    fn scores_in_sessions_are_resampled_by_session_and_single_ones_are_classical() {
+        let scored = |clustered: bool| {
+            let mut builder = RatingsBuilder::new(Level::Interval);
+            for item in 0..60_u32 {
+                let id = item.to_string();
+                if clustered {
+                    builder.cluster(&id, &(item / 3).to_string()).unwrap();
+                }
+                let score = f64::from(item * 37 % 101);
+                builder.push(&id, "gold", Answer::Number(score)).unwrap();
+                builder.push(&id, "m", Answer::Number(score + f64::from(item * 53 % 17) - 4.0)).unwrap();
+            }
+            let settings = Settings {
+                reference: Some("gold".to_owned()),
+                resampling: Resampling { replicates: 200, seed: 0 },
+                ..Settings::default()
+            };
+            serde_json::to_value(agree(&builder.finish().unwrap(), &settings).unwrap()).unwrap()
+        };
+        let pair = &scored(false)["pairs"][0];
+        assert_eq!(pair["icc_a1"]["method"], "McGraw–Wong");
+        assert_eq!(pair["ccc"]["method"], "Fisher z (Lin)");
+        assert_eq!(pair["spearman"]["method"], "item bootstrap, t-expanded");
+        let pair = &scored(true)["pairs"][0];
+        for key in [
+            "bias",
+            "mae",
+            "rmse",
+            "icc_a1",
+            "icc_c1",
+            "ccc",
+            "spearman",
+            "pearson",
+            "kendall_tau_b",
+            "krippendorff_alpha",
+        ] {
+            assert_eq!(pair[key]["method"], "cluster bootstrap, t-expanded", "{key}");
+        }
+        assert!(pair["limits_of_agreement"]["low"].as_f64() < pair["limits_of_agreement"]["high"].as_f64());
+        assert!(pair["mode_share"]["value"].is_number());
+    }
+
+    #[test]
+    fn nothing_rated_by_both_is_undefined_everywhere() {
+        for level in [Level::Nominal, Level::Ordinal, Level::Interval] {
+            let mut builder = RatingsBuilder::new(level);
+            builder.push("1", "a", Answer::Text("1".to_owned())).unwrap();
+            builder.push("2", "b", Answer::Text("2".to_owned())).unwrap();
+            builder.push("3", "b", Answer::Missing).unwrap();
+            let found = agree(&builder.finish().unwrap(), &Settings::default()).unwrap();
+            assert_eq!((found.pairs[0].items, found.pairs[0].clusters), (0, 0));
+            let json = serde_json::to_value(&found).unwrap();
+            let key = if level == Level::Interval { "icc_a1" } else { "cohen_kappa" };
+            assert_eq!(json["pairs"][0][key]["value"], Value::Null);
+            assert_eq!(json["pairs"][0][key]["undefined"], "no item was rated by both");
+        }
     }
 }

@@ -58,7 +58,7 @@ pub enum FileError {
         /// The line, from 1.
         line: u64,
         /// Why.
-        source: RatingsError,
+        source: Box<RatingsError>,
     },
     /// The ratings as a whole break the rules.
     #[error("{path}: {source}", path = .path.display())]
@@ -66,11 +66,11 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: RatingsError,
+        source: Box<RatingsError>,
     },
     /// The declared labels break the rules.
     #[error("the declared labels: {0}")]
-    Labels(RatingsError),
+    Labels(Box<RatingsError>),
     /// A rated item has no line in the items file.
     #[error("{path}: no line for item '{item}', which is rated in {ratings}; add it, or leave the items file out", path = .path.display(), ratings = .ratings.display())]
     NoItem {
@@ -105,24 +105,27 @@ impl FileError {
     /// The way out, where there is one to name.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            FileError::Row { source, .. } | FileError::Whole { source, .. } | FileError::Labels(source) => match source
-            {
-                RatingsError::ConflictingDuplicate { .. } => {
-                    Some("keep one of the two rows, or give the second pass an annotator name of its own")
+            FileError::Row { source, .. } | FileError::Whole { source, .. } | FileError::Labels(source) => {
+                match **source {
+                    RatingsError::ConflictingDuplicate { .. } => {
+                        Some("keep one of the two rows, or give the second pass an annotator name of its own")
+                    }
+                    RatingsError::UndeclaredLabel { .. } => Some(
+                        "correct the row, or add the label to the declared ones (labels are taken as they are, blanks included)",
+                    ),
+                    RatingsError::NotANumber { .. } => {
+                        Some("correct the row, empty the cell if the answer is missing, or choose the level nominal")
+                    }
+                    RatingsError::TwoClusters { .. } => {
+                        Some("an item belongs to one session; correct one of its lines")
+                    }
+                    RatingsError::NoCluster { .. } => Some("give every item a session, or none"),
+                    RatingsError::EmptyName { .. } => {
+                        Some("every row names an item and an annotator; only the label may be empty")
+                    }
+                    _ => None,
                 }
-                RatingsError::UndeclaredLabel { .. } => Some(
-                    "correct the row, or add the label to the declared ones (labels are taken as they are, blanks included)",
-                ),
-                RatingsError::NotANumber { .. } => {
-                    Some("correct the row, empty the cell if the answer is missing, or choose --level nominal")
-                }
-                RatingsError::TwoClusters { .. } => Some("an item belongs to one session; correct one of its lines"),
-                RatingsError::NoCluster { .. } => Some("give every item a session, or none"),
-                RatingsError::EmptyName { .. } => {
-                    Some("every row names an item and an annotator; only the label may be empty")
-                }
-                _ => None,
-            },
+            }
             FileError::NoColumn { .. } => Some("the long form has one row a rating: item,annotator,label"),
             _ => None,
         }
@@ -163,7 +166,7 @@ impl RatingsFile {
     pub fn read(&self) -> Result<RatingsRead, FileError> {
         let mut builder = RatingsBuilder::new(self.level);
         if let Some(labels) = &self.labels {
-            builder = builder.labels(labels).map_err(FileError::Labels)?;
+            builder = builder.labels(labels).map_err(|source| FileError::Labels(Box::new(source)))?;
         }
         let mut sheet = Sheet::open(&self.ratings)?;
         let [item, annotator, label] = sheet.columns(["item", "annotator", "label"])?;
@@ -204,7 +207,7 @@ impl RatingsFile {
             (RatingsError::NoCluster { item }, Some(path)) => {
                 FileError::NoItem { path: path.clone(), ratings: self.ratings.clone(), item }
             }
-            (source, _) => FileError::Whole { path: self.ratings.clone(), source },
+            (source, _) => FileError::Whole { path: self.ratings.clone(), source: Box::new(source) },
         })?;
         notices.extend(ratings.notices().iter().map(|notice| format!("{}: {notice}", self.ratings.display())));
         let cluster = if ratings.clustered() { wanted.to_owned() } else { "item".to_owned() };
@@ -302,7 +305,7 @@ impl Sheet {
     }
 
     fn row_error(&self, source: RatingsError) -> FileError {
-        FileError::Row { path: self.path.clone(), line: self.line, source }
+        FileError::Row { path: self.path.clone(), line: self.line, source: Box::new(source) }
     }
 
     fn empty_cluster(&self, item: &str, column: &str) -> FileError {
@@ -312,5 +315,114 @@ impl Sheet {
             item: item.to_owned(),
             column: column.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agreement::{Cell, PairFigures, Settings, agree};
+    use std::fs;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new(files: &[(&str, &str)]) -> Folder {
+            let folder = tempfile::tempdir().unwrap();
+            files.iter().for_each(|(name, text)| fs::write(folder.path().join(name), text).unwrap());
+            Folder(folder)
+        }
+
+        fn ratings(&self) -> RatingsFile {
+            RatingsFile::new(self.0.path().join("r.csv"))
+        }
+
+        fn with_items(&self) -> RatingsFile {
+            RatingsFile { items: Some(self.0.path().join("items.csv")), ..self.ratings() }
+        }
+
+        /// The error without the folder's path.
+        fn error(&self, file: &RatingsFile) -> String {
+            file.read().unwrap_err().to_string().replace(&format!("{}/", self.0.path().display()), "")
+        }
+    }
+
+    #[test]
+    fn columns_stand_in_any_order_and_a_byte_order_mark_is_tolerated() {
+        let folder =
+            Folder::new(&[("r.csv", "\u{feff}label,note,annotator,item\n\"yes, \"\"so\"\"\",x,h1,i1\nno,,h2,i1\n")]);
+        let read = folder.ratings().read().unwrap();
+        assert_eq!(read.ratings.labels(), ["no", "yes, \"so\""]);
+        assert_eq!((read.ratings.cell(0, 0), read.cluster.as_str()), (Cell::Label(1), "item"));
+        assert!(read.notices[0].ends_with("r.csv: columns not used: note"));
+    }
+
+    #[test]
+    fn errors_name_file_line_and_the_way_out() {
+        let folder = Folder::new(&[("r.csv", "item,annotator,label\ni1,h1,a\ni2,h1,b\ni1,h1,b\n")]);
+        let error = folder.ratings().read().unwrap_err();
+        assert!(error.hint().is_some());
+        assert_eq!(
+            folder.error(&folder.ratings()),
+            "r.csv:4: item 'i1': annotator 'h1' has two different answers, 'a' and 'b'"
+        );
+        let labels = Some(vec!["a".to_owned(), "c".to_owned()]);
+        assert!(folder.error(&RatingsFile { labels, ..folder.ratings() }).starts_with("r.csv:3: item 'i2'"));
+        let numbers = RatingsFile { level: Level::Interval, ..folder.ratings() };
+        assert!(
+            folder.error(&numbers).starts_with("r.csv:2: item 'i1': annotator 'h1' gave 'a', which is not a number")
+        );
+        let folder = Folder::new(&[("r.csv", "item,rater,label\ni1,h1,a\n")]);
+        assert!(
+            folder.error(&folder.ratings()).starts_with("r.csv:1: no column 'annotator' (the columns are: item, rater")
+        );
+        let folder = Folder::new(&[("r.csv", "item,annotator,label\ni1,h1,a\ni1,h2\n")]);
+        assert!(folder.error(&folder.ratings()).starts_with("r.csv:3: "));
+        let folder = Folder::new(&[("r.csv", "item,annotator,label\n")]);
+        assert_eq!(folder.error(&folder.ratings()), "r.csv: no ratings below the header");
+    }
+
+    #[test]
+    fn clusters_come_from_the_items_file_or_from_the_ratings() {
+        let rows = "item,annotator,label,session,repo\ni1,h1,a,s1,x\ni1,h2,a,s1,x\ni2,h1,b,s1,y\n";
+        let folder = Folder::new(&[("r.csv", rows), ("items.csv", "item,session,x\ni1,t1,4\ni2,t2,5\ni3,t2,6\n")]);
+        let read = folder.with_items().read().unwrap();
+        assert_eq!((read.ratings.cluster_name(0), read.ratings.cluster_count()), ("t1", 2));
+        let read = folder.ratings().read().unwrap();
+        assert_eq!((read.ratings.cluster_count(), read.cluster.as_str()), (1, "session"));
+        let read = RatingsFile { cluster: Some("repo".to_owned()), ..folder.with_items() }.read().unwrap();
+        assert_eq!((read.ratings.cluster_count(), read.cluster.as_str()), (2, "repo"));
+        let read = RatingsFile { by_item: true, ..folder.ratings() }.read().unwrap();
+        assert!(!read.ratings.clustered());
+        let missing = RatingsFile { cluster: Some("user".to_owned()), ..folder.with_items() };
+        assert!(folder.error(&missing).contains("no column 'user'"));
+    }
+
+    #[test]
+    fn an_items_file_knows_every_rated_item() {
+        let rows = "item,annotator,label\ni1,h1,a\ni2,h1,b\n";
+        let folder = Folder::new(&[("r.csv", rows), ("items.csv", "item,session\ni1,t1\n")]);
+        assert!(
+            folder.error(&folder.with_items()).starts_with("items.csv: no line for item 'i2', which is rated in r.csv")
+        );
+        let folder = Folder::new(&[("r.csv", rows), ("items.csv", "item,session\ni1,t1\ni2,\n")]);
+        assert!(folder.error(&folder.with_items()).starts_with("items.csv:3: item 'i2' has an empty 'session'"));
+    }
+
+    #[test]
+    fn a_plain_file_of_90_items_and_two_annotators_works_without_sessions() {
+        let mut text = String::from("item,annotator,label\n");
+        for item in 0..90 {
+            let (human, model) = (item % 3, if item % 10 == 0 { (item + 1) % 3 } else { item % 3 });
+            text.push_str(&format!("{item},human,l{human}\n{item},model,l{model}\n"));
+        }
+        let folder = Folder::new(&[("r.csv", &text)]);
+        let found = agree(&folder.ratings().read().unwrap().ratings, &Settings::default()).unwrap();
+        assert_eq!((found.items, found.clusters, found.cluster.as_str()), (90, 90, "item"));
+        let PairFigures::Labels(figures) = &found.pairs[0].figures else { panic!("labels") };
+        let kappa = &figures.agreement.cohen_kappa;
+        assert!((kappa.value.unwrap() - 0.85).abs() < 1e-9);
+        assert!(kappa.low.unwrap() > 0.7 && kappa.high.unwrap() < 0.95);
+        assert_eq!(kappa.method.as_deref(), Some("item bootstrap, t-expanded"));
     }
 }

@@ -90,6 +90,9 @@ pub struct ClusterSums {
 
 impl ClusterSums {
     /// The sums of `entries` (cluster, place, amount), places below `width`. Clusters without an entry do not count.
+    ///
+    /// # Panics
+    /// If a place is not below `width`.
     pub fn new(width: usize, mut entries: Vec<(usize, usize, f64)>) -> ClusterSums {
         entries.sort_by_key(|&(cluster, place, _)| (cluster, place));
         let mut sums = ClusterSums { width, starts: vec![], places: vec![], amounts: vec![] };

@@ -216,3 +216,65 @@ pub fn influence(table: TableView<'_>, disagreement: &[f64]) -> Result<Vec<f64>,
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agreement::table::Table;
+    use proptest::prelude::*;
+
+    /// A table of up to five labels, and an order of its labels.
+    fn tables() -> impl Strategy<Value = (usize, Vec<f64>, Vec<usize>)> {
+        (1_usize..6).prop_flat_map(|q| {
+            let counts = prop::collection::vec((0_u32..30).prop_map(f64::from), q * q);
+            (Just(q), counts, Just((0..q).collect::<Vec<usize>>()).prop_shuffle())
+        })
+    }
+
+    fn same(x: super::Value, y: super::Value) -> bool {
+        match (x, y) {
+            (Ok(x), Ok(y)) => (x - y).abs() < 1e-9,
+            (x, y) => x == y,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn coefficients_are_symmetric_bounded_and_blind_to_the_order_of_labels((q, counts, order) in tables()) {
+            let table = Table::from_counts(q, &counts);
+            let turned: Vec<f64> = (0..q * q).map(|cell| counts[cell % q * q + cell / q]).collect();
+            let turned = Table::from_counts(q, &turned);
+            let moved: Vec<f64> = (0..q * q).map(|cell| counts[order[cell / q] * q + order[cell % q]]).collect();
+            let moved = Table::from_counts(q, &moved);
+            for coefficient in [cohen_kappa, scott_pi, gwet_ac1, brennan_prediger, percent_agreement] {
+                let value = coefficient(table.view());
+                prop_assert!(value.is_err() || value.is_ok_and(|value| value.abs() <= 1.0 + 1e-9));
+                prop_assert!(same(value, coefficient(turned.view())));
+                prop_assert!(same(value, coefficient(moved.view())));
+            }
+        }
+
+        #[test]
+        fn weighted_kappa_without_weights_is_kappa_and_influences_sum_to_0((q, counts, _) in tables()) {
+            let table = Table::from_counts(q, &counts);
+            let disagreement = Weights::None.disagreement(q);
+            prop_assert!(same(cohen_kappa(table.view()), weighted_kappa(table.view(), &disagreement)));
+            if let Ok(influence) = influence(table.view(), &disagreement) {
+                let n = table.view().total();
+                let sum: f64 = influence.iter().zip(&counts).map(|(psi, count)| psi * count).sum();
+                let square: f64 = influence.iter().zip(&counts).map(|(psi, count)| psi * psi * count).sum();
+                prop_assert!(sum.abs() < 1e-6 * n.max(1.0));
+                let variances = variances(table.view(), &disagreement).unwrap();
+                prop_assert!((variances.interval - square / n / n).abs() < 1e-9);
+            }
+        }
+
+        #[test]
+        fn kappa_does_not_exceed_what_the_margins_allow((q, counts, _) in tables()) {
+            let table = Table::from_counts(q, &counts);
+            if let (Ok(kappa), Ok(most)) = (cohen_kappa(table.view()), kappa_max(table.view())) {
+                prop_assert!(kappa <= most + 1e-9 && most <= 1.0 + 1e-9);
+            }
+        }
+    }
+}

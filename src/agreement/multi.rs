@@ -140,9 +140,6 @@ pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<Family
     if q < 2 && matches!(family, Family::Gwet | Family::BrennanPrediger) {
         return Err(Undefined::OneLabelKnown);
     }
-    if family == Family::Krippendorff {
-        return fixed_weight_alpha(&items, &w, q);
-    }
     let n = items.len() as f64;
     let observed = items.iter().map(Item::share).sum::<f64>() / paired;
     let shares: Vec<f64> =
@@ -166,7 +163,7 @@ pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<Family
             (chance(&w, &shares), items.iter().map(|item| dot(&item.counts, &pull) / item.ratings).collect())
         }
         Family::Conger => conger_chance(panel, &w)?,
-        Family::Krippendorff => unreachable!("taken above"),
+        Family::Krippendorff => return fixed_weight_alpha(&items, &w, q),
     };
     if 1.0 - expected < TINY {
         return Err(Undefined::OneLabelUsed);

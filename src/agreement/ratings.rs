@@ -438,3 +438,84 @@ impl RatingsBuilder {
         (sorted, order)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Answer {
+        Answer::Text(text.to_owned())
+    }
+
+    fn declared(labels: &[&str]) -> Result<RatingsBuilder, RatingsError> {
+        let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+        RatingsBuilder::new(Level::Nominal).labels(&labels)
+    }
+
+    #[test]
+    fn identical_duplicates_are_dropped_and_conflicting_ones_are_errors() {
+        let mut builder = RatingsBuilder::new(Level::Nominal);
+        builder.push("i1", "h1", text("a")).unwrap();
+        builder.push("i1", "h1", text("a")).unwrap();
+        builder.push("i1", "h1", Answer::Missing).unwrap();
+        let error = builder.push("i1", "h1", text("b")).unwrap_err().to_string();
+        assert_eq!(error, "item 'i1': annotator 'h1' has two different answers, 'a' and 'b'");
+        let ratings = builder.finish().unwrap();
+        assert_eq!(ratings.notices(), ["1 identical duplicates dropped, the first: item 'i1', annotator 'h1'"]);
+        assert_eq!(ratings.cell(0, 0), Cell::Label(0));
+    }
+
+    #[test]
+    fn undeclared_labels_are_errors_and_nothing_is_trimmed() {
+        let mut builder = declared(&["01", "1", " pad ", "NA", "null"]).unwrap();
+        for (item, label) in ["01", "1", " pad ", "NA", "null"].into_iter().enumerate() {
+            builder.push(&item.to_string(), "h1", text(label)).unwrap();
+        }
+        let error = builder.push("i9", "h1", text("pad")).unwrap_err().to_string();
+        assert!(error.starts_with("item 'i9': annotator 'h1' used the label 'pad', which is not declared"));
+        let ratings = builder.finish().unwrap();
+        assert!((0..5).all(|item| ratings.cell(item, 0) == Cell::Label(item)));
+    }
+
+    #[test]
+    fn labels_not_declared_are_those_seen_in_sorted_order() {
+        let mut builder = RatingsBuilder::new(Level::Nominal);
+        for (item, label) in ["b", "c", "", "a"].into_iter().enumerate() {
+            builder.push(&item.to_string(), "h1", text(label)).unwrap();
+        }
+        let ratings = builder.finish().unwrap();
+        assert_eq!(ratings.labels(), ["a", "b", "c"]);
+        let cells: Vec<Cell> = (0..4).map(|item| ratings.cell(item, 0)).collect();
+        assert_eq!(cells, [Cell::Label(1), Cell::Label(2), Cell::Missing, Cell::Label(0)]);
+    }
+
+    #[test]
+    fn a_codebook_of_one_label_is_refused() {
+        assert_eq!(declared(&["ok"]).unwrap_err(), RatingsError::TooFewLabels { count: 1 });
+        assert!(matches!(declared(&["ok", "ok"]).unwrap_err(), RatingsError::LabelDeclaredTwice { .. }));
+    }
+
+    #[test]
+    fn numbers_are_finite_numbers() {
+        let mut builder = RatingsBuilder::new(Level::Interval);
+        builder.push("i1", "h1", text("7.5")).unwrap();
+        builder.push("i1", "m", Answer::Invalid).unwrap();
+        for wrong in ["high", "NaN", "inf", " 5"] {
+            assert!(matches!(builder.push("i2", "h1", text(wrong)), Err(RatingsError::NotANumber { .. })));
+        }
+        assert!(matches!(builder.push("i2", "h1", Answer::Number(f64::NAN)), Err(RatingsError::NotANumber { .. })));
+        let ratings = builder.finish().unwrap();
+        assert_eq!((ratings.cell(0, 0), ratings.cell(0, 1)), (Cell::Number(7.5), Cell::Invalid));
+    }
+
+    #[test]
+    fn an_item_has_one_cluster_and_all_items_have_one_if_any_has() {
+        let mut builder = RatingsBuilder::new(Level::Nominal);
+        builder.push("i1", "h1", text("a")).unwrap();
+        builder.push("i2", "h1", text("a")).unwrap();
+        builder.cluster("i1", "s1").unwrap();
+        builder.cluster("i1", "s1").unwrap();
+        assert!(matches!(builder.cluster("i1", "s2"), Err(RatingsError::TwoClusters { .. })));
+        assert_eq!(builder.finish().unwrap_err(), RatingsError::NoCluster { item: "i2".to_owned() });
+    }
+}

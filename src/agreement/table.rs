@@ -16,7 +16,10 @@ impl Table {
         Table { labels, counts: vec![0.0; labels * labels] }
     }
 
-    /// A table from counts by row. The slice holds `labels`² numbers.
+    /// A table from counts by row.
+    ///
+    /// # Panics
+    /// If there are not `labels`² counts.
     pub fn from_counts(labels: usize, counts: &[f64]) -> Table {
         assert_eq!(counts.len(), labels * labels, "a table is square");
         Table { labels, counts: counts.to_vec() }

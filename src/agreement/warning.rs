@@ -1,6 +1,6 @@
 //! What a reader of the numbers must know, in words. Warnings are worth more than a further coefficient.
 
-use super::estimate::Estimate;
+use super::estimate::{Estimate, short};
 use super::label_pair::{LabelAgreement, PairContext};
 use super::ratings::{Cell, Ratings};
 use super::score_pair::ScoreAgreement;
@@ -10,16 +10,6 @@ const FEW_CLUSTERS: usize = 20;
 
 /// A label with fewer ratings than this in the reference has unsteady figures.
 const RARE_LABEL: u64 = 10;
-
-/// A share or coefficient as it is printed: two decimals, no leading zero.
-pub(crate) fn short(value: f64) -> String {
-    let text = format!("{value:.2}");
-    match text.strip_prefix("-0.") {
-        Some("00") => ".00".to_owned(),
-        Some(rest) => format!("-.{rest}"),
-        None => text.strip_prefix('0').map_or(text.clone(), str::to_owned),
-    }
-}
 
 /// Few clusters, in any pair.
 fn few_clusters(clusters: usize, context: &PairContext<'_>, warnings: &mut Vec<String>) {
@@ -95,22 +85,22 @@ pub fn score_warnings(found: &ScoreAgreement, clusters: usize, context: &PairCon
     let mut warnings = vec![];
     let b = context.b;
     few_clusters(clusters, context, &mut warnings);
-    if let (Some(agreement), Some(consistency)) = (found.icc_a1.value, found.icc_c1.value) {
-        if consistency - agreement > 0.1 {
-            warnings.push(format!(
-                "{b} ranks items better (ICC(C,1) {}) than it hits the scale (ICC(A,1) {}): its scores are shifted",
-                short(consistency),
-                short(agreement)
-            ));
-        }
+    if let (Some(agreement), Some(consistency)) = (found.icc_a1.value, found.icc_c1.value)
+        && consistency - agreement > 0.1
+    {
+        warnings.push(format!(
+            "{b} ranks items better (ICC(C,1) {}) than it hits the scale (ICC(A,1) {}): its scores are shifted",
+            short(consistency),
+            short(agreement)
+        ));
     }
     if found.slope.high.is_some_and(|high| high < 0.0) {
         warnings.push(format!("{b} compresses the scale: high scores come out lower, low ones higher"));
     }
-    if let (Some(share), Some(mode)) = (found.mode_share.estimate.value, found.mode_share.mode) {
-        if share >= 0.5 {
-            warnings.push(format!("{b} gives {mode} to {:.0} % of items", 100.0 * share));
-        }
+    if let (Some(share), Some(mode)) = (found.mode_share.estimate.value, found.mode_share.mode)
+        && share >= 0.5
+    {
+        warnings.push(format!("{b} gives {mode} to {:.0} % of items", 100.0 * share));
     }
     warnings
 }
@@ -135,16 +125,16 @@ pub fn field_warnings(ratings: &Ratings, human_kappa: Option<f64>, models: bool)
         }
     }
     let by_share = |x: &&(f64, &str), y: &&(f64, &str)| x.0.total_cmp(&y.0);
-    if let (Some(most), Some(least)) = (shares.iter().max_by(by_share), shares.iter().min_by(by_share)) {
-        if most.0 - least.0 > 0.05 {
-            warnings.push(format!(
-                "answers are missing unequally: {:.0} % of {}, {:.0} % of {}",
-                100.0 * most.0,
-                most.1,
-                100.0 * least.0,
-                least.1
-            ));
-        }
+    if let (Some(most), Some(least)) = (shares.iter().max_by(by_share), shares.iter().min_by(by_share))
+        && most.0 - least.0 > 0.05
+    {
+        warnings.push(format!(
+            "answers are missing unequally: {:.0} % of {}, {:.0} % of {}",
+            100.0 * most.0,
+            most.1,
+            100.0 * least.0,
+            least.1
+        ));
     }
     if let Some(kappa) = human_kappa.filter(|&kappa| kappa < 0.4 && models) {
         warnings.push(format!(
@@ -161,17 +151,4 @@ fn value(estimate: &Estimate) -> String {
 
 fn short_p(p: f64) -> String {
     if p < 0.001 { "<.001".to_owned() } else { format!("{p:.3}").trim_start_matches('0').to_owned() }
-}
-
-/// Landis and Koch's word (1977) for a kappa. A word of description, never a verdict: take it at the lower end of an interval, and name
-/// the source.
-pub fn landis_koch(kappa: f64) -> &'static str {
-    match kappa {
-        k if k < 0.0 => "poor",
-        k if k <= 0.2 => "slight",
-        k if k <= 0.4 => "fair",
-        k if k <= 0.6 => "moderate",
-        k if k <= 0.8 => "substantial",
-        _ => "almost perfect",
-    }
 }
