@@ -170,3 +170,6 @@ fn first_time(bytes: &[u8]) -> String {
     });
     first
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,6 +189,18 @@ impl Content<'_> {
         }
     }
 
+    /// The text, or the text blocks joined by blank lines, and nothing of anything else.
+    pub fn words(&self) -> String {
+        match self {
+            Content::Blocks(blocks) => {
+                let texts =
+                    blocks.iter().filter(|block| matches!(block.kind.get(), "text" | "")).map(|block| block.text.get());
+                texts.collect::<Vec<_>>().join("\n\n")
+            }
+            _ => self.joined(),
+        }
+    }
+
     /// The text where there is one.
     pub fn text(&self) -> Option<String> {
         match self {

@@ -414,7 +414,7 @@ impl Steps {
         self.push(at, What::Row { human: false });
         match attachment.kind.get() {
             "queued_command" => {
-                let text = attachment.prompt.joined();
+                let text = attachment.prompt.words();
                 let origin = attachment.origin.0.as_ref().map(|origin| origin.kind.get());
                 let notice = matches!(attachment.mode.get(), "task-notification") || text::is_notice(&text);
                 match origin {
