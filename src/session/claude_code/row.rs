@@ -113,6 +113,8 @@ pub(super) struct Attachment<'a> {
     pub content: Content<'a>,
     #[serde(borrow)]
     pub filename: Word<'a>,
+    #[serde(rename = "hookEvent", borrow)]
+    pub hook_event: Word<'a>,
 }
 
 /// A sign of life during a call; subagents of older versions speak in these.
@@ -123,6 +125,8 @@ pub(super) struct Progress<'a> {
     pub kind: Word<'a>,
     #[serde(borrow)]
     pub message: Object<ProgressMessage<'a>>,
+    #[serde(rename = "hookEvent", borrow)]
+    pub hook_event: Word<'a>,
 }
 
 /// A subagent's row within a progress row.
