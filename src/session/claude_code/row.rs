@@ -49,7 +49,7 @@ pub(super) struct Row<'a> {
     #[serde(borrow)]
     pub subtype: Word<'a>,
     #[serde(rename = "retryAttempt")]
-    pub retry: Present,
+    pub retry: Count,
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
     /// Of `queue-operation` rows.

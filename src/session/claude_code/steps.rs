@@ -399,7 +399,7 @@ impl Steps {
                     }
                 }
             }
-            "api_error" if !row.retry.0 => {
+            "api_error" if row.retry.0 == 0 => {
                 let error = row.error.map_or("", |raw| raw.get());
                 let text = if content.is_empty() { error.to_owned() } else { content };
                 self.push(at, What::ClientError(text));

@@ -98,6 +98,16 @@ fn a_transcript_is_recognised_by_its_rows_and_named_by_its_session() {
 }
 
 #[test]
+fn a_subagents_file_belongs_to_the_session_of_its_folder_or_its_rows() {
+    let bytes = Transcript::new()
+        .row("user", json!({"isSidechain": true, "sessionId": "agent-1", "message": {"content": "Look"}}))
+        .bytes();
+    assert_eq!(recognise(&bytes, Path::new("p/parent/subagents/agent-1.jsonl")).as_deref(), Some("parent"));
+    assert_eq!(recognise(&bytes, Path::new("p/parent/subagents/workflows/w/agent-1.jsonl")).as_deref(), Some("parent"));
+    assert_eq!(recognise(&bytes, Path::new("p/x.jsonl")).as_deref(), Some("agent-1"));
+}
+
+#[test]
 fn a_first_row_longer_than_the_head_is_recognised() {
     let row = format!(
         "{{\"parentUuid\":null,\"isSidechain\":false,\"userType\":\"external\",\"cwd\":\"/w\",\"sessionId\":\"{SESSION}\",\"type\":\"user\",\
@@ -105,6 +115,8 @@ fn a_first_row_longer_than_the_head_is_recognised() {
         "A".repeat(9999)
     );
     assert_eq!(recognise(row.as_bytes(), Path::new("x.jsonl")).as_deref(), Some(SESSION));
+    let after_summary = format!("{{\"type\":\"summary\",\"summary\":\"s\",\"leafUuid\":\"l\"}}\n{row}");
+    assert_eq!(recognise(after_summary.as_bytes(), Path::new("full.jsonl")).as_deref(), Some(SESSION));
 }
 
 #[test]
@@ -114,6 +126,7 @@ fn what_other_programs_write_is_not_recognised() {
         r#"{"type":"session.start","data":{"sessionId":"x"},"id":"1","timestamp":"2026-01-01T00:00:00Z"}"#,
         r#"{"sessionId":"x","projectHash":"h","messages":[{"type":"user","content":"hi"}]}"#,
         r#"{"id":"1","timestamp":"2026-01-01T00:00:00Z","type":"user","content":"hi"}"#,
+        r#"{"uuid":"1","parentUuid":null,"sessionId":"x","timestamp":"2026-01-01T00:00:00Z","type":"user","message":{"parts":[]}}"#,
         r#"{"role":"user","message":{"content":[]}}"#,
         "",
         "# notes",
