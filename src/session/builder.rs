@@ -72,7 +72,8 @@ impl SessionBuilder {
             let gap = (at.as_millisecond() - previous.as_millisecond()) as f64 / 1000.0;
             self.active_seconds += gap.clamp(0.0, LONGEST_ACTIVE_GAP_SECONDS);
         }
-        self.previous = Some(at);
+        // Rows of parallel work go back in time; the same seconds must not be counted twice.
+        self.previous = Some(self.previous.map_or(at, |previous| previous.max(at)));
     }
 
     /// Adds a human's prompt; gives its event number.

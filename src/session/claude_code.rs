@@ -13,7 +13,7 @@ mod text;
 
 use super::lines::for_each_record;
 use super::{Agent, ReadReport, Session, SessionBuilder};
-use row::{Present, Word};
+use row::{Flag, Present, Word};
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -32,9 +32,8 @@ struct Marks<'a> {
     session: Word<'a>,
     #[serde(borrow)]
     timestamp: Word<'a>,
-    uuid: Present,
     #[serde(rename = "isSidechain")]
-    sidechain: Present,
+    sidechain: Option<Flag>,
     #[serde(rename = "leafUuid")]
     leaf: Present,
     snapshot: Present,
@@ -54,7 +53,8 @@ impl Marks<'_> {
         }
         let named = !self.session.get().is_empty();
         match self.kind.get() {
-            "user" | "assistant" | "system" | "progress" | "attachment" => named && (self.uuid.0 || self.sidechain.0),
+            // Relatives of Claude Code write rows alike but for this mark.
+            "user" | "assistant" | "system" | "progress" | "attachment" => named && self.sidechain.is_some(),
             "summary" => self.leaf.0,
             "file-history-snapshot" => self.snapshot.0,
             "queue-operation" => self.operation.0,
@@ -74,6 +74,7 @@ pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
     let mut known = false;
     let mut first: Option<String> = None;
     let mut named = false;
+    let mut only_subagents = true;
     let mut scratch = ReadReport::default();
     for_each_record(head, &mut scratch, &mut |line| {
         if named {
@@ -82,6 +83,7 @@ pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
         let marks: Marks<'_> = serde_json::from_str(line)?;
         if marks.are_claude_codes() {
             known = true;
+            only_subagents &= marks.sidechain.is_some_and(|flag| flag.0);
             if let Some(session) = marks.session.some().map(without_date) {
                 named = session == stem;
                 first.get_or_insert_with(|| session.to_owned());
@@ -89,21 +91,28 @@ pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
         }
         Ok(())
     });
-    if !known {
-        first = cut_row(head);
-        known = first.is_some();
+    if first.is_none() {
+        first = head.split(|&byte| byte == b'\n').find_map(cut_row);
+        known |= first.is_some();
     }
     match first {
         _ if !known => None,
-        _ if named => Some(stem.to_owned()),
+        // Some subagents name themselves as their session.
+        Some(own) if only_subagents && own.starts_with("agent-") => Some(parent_session(path).unwrap_or(own)),
+        Some(_) if named => Some(stem.to_owned()),
         Some(session) => Some(session),
         None => Some(stem.to_owned()),
     }
 }
 
-/// The session of a first row so long that `head` does not hold all of it (a pasted image): its envelope stands before its message.
-fn cut_row(head: &[u8]) -> Option<String> {
-    let line = head.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty())?;
+/// The session in whose folder a subagent's file lies: `<session>/subagents/…`.
+fn parent_session(path: &Path) -> Option<String> {
+    let folder = path.ancestors().find(|folder| folder.ends_with("subagents"))?;
+    folder.parent()?.file_name()?.to_str().map(|name| without_date(name).to_owned())
+}
+
+/// The session of a row so long that the head does not hold all of it (a pasted image): its envelope stands before its message.
+fn cut_row(line: &[u8]) -> Option<String> {
     let line = String::from_utf8_lossy(line);
     let envelope = line.split_once("\"message\":").map_or(&*line, |(envelope, _)| envelope);
     let is_row = ["\"parentUuid\":", "\"isSidechain\":", "\"userType\":"].iter().all(|mark| envelope.contains(mark));
@@ -170,3 +179,6 @@ fn first_time(bytes: &[u8]) -> String {
     });
     first
 }
+
+#[cfg(test)]
+mod tests;

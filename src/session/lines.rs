@@ -347,7 +347,6 @@ mod tests {
                 continue;
             }
             let (found, report) = read(format!("{}{row}\n", &whole[..cut]));
-            // Cut behind a backslash the row's own brace or quote may be eaten; nothing else may lose it.
             assert_eq!(found, [serde_json::from_str::<Value>(row).unwrap()], "cut at {cut}: {}", &whole[..cut]);
             assert_eq!(counts(&report), (1, 1, 0, 1), "cut at {cut}");
         }

@@ -147,7 +147,9 @@ impl SimpleCommand {
             "git" | "gh" | "glab" | "jj" | "hg" | "svn" | "gt" => ToolCategory::Git,
             "cd" | "pushd" | "popd" | "echo" | "printf" | "export" | "set" | "source" | "." | "true" | "false"
             | "sleep" | "wait" | "exit" | "read" | "for" | "done" | "fi" | "esac" | "case" | "test" | "[" | "[["
-            | "}" | ")" | "unset" | "local" | "shopt" | "trap" | "return" | "break" | "continue" | "in" => {
+            | "}" | ")" | "Select-Object" | "ForEach-Object" | "Where-Object" | "Sort-Object" | "Out-String"
+            | "Out-Null" | "Write-Host" | "Write-Output" | "unset" | "local" | "shopt" | "trap" | "return"
+            | "break" | "continue" | "in" => {
                 return self.writes.then_some(ToolCategory::Edit);
             }
             "tee" | "rm" | "mv" | "cp" | "touch" | "mkdir" | "rmdir" | "ln" | "chmod" | "chown" | "patch" | "dd"
@@ -228,7 +230,7 @@ fn mentions_check(word: &str) -> bool {
         "rspec",
         "verify",
     ];
-    word.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| CHECKS.contains(&part))
+    word.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| CHECKS.contains(&part) || part.ends_with("lint"))
 }
 
 /// Whether a word of `sed` or `perl` asks to write the file back: `-i`, `-i.bak`, `-pi`, `--in-place`.
@@ -412,6 +414,7 @@ mod tests {
             ("RUST_LOG=debug FOO='a b' cargo clippy --all-targets", Verify),
             ("cd web && npm run build && ls dist", Verify),
             ("npx vitest run src", Verify),
+            ("npx -y markdownlint-cli2 docs 2>&1 | Select-Object -Last 5", Verify),
             ("timeout 60 go test ./... > /tmp/out.txt 2>&1; echo $?", Verify),
             ("python -m pytest tests", Verify),
             ("./scripts/run-tests.sh", Verify),

@@ -49,7 +49,7 @@ pub(super) struct Row<'a> {
     #[serde(borrow)]
     pub subtype: Word<'a>,
     #[serde(rename = "retryAttempt")]
-    pub retry: Present,
+    pub retry: Count,
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
     /// Of `queue-operation` rows.
@@ -113,6 +113,8 @@ pub(super) struct Attachment<'a> {
     pub content: Content<'a>,
     #[serde(borrow)]
     pub filename: Word<'a>,
+    #[serde(rename = "hookEvent", borrow)]
+    pub hook_event: Word<'a>,
 }
 
 /// A sign of life during a call; subagents of older versions speak in these.
@@ -123,6 +125,8 @@ pub(super) struct Progress<'a> {
     pub kind: Word<'a>,
     #[serde(borrow)]
     pub message: Object<ProgressMessage<'a>>,
+    #[serde(rename = "hookEvent", borrow)]
+    pub hook_event: Word<'a>,
 }
 
 /// A subagent's row within a progress row.
@@ -186,6 +190,18 @@ impl Content<'_> {
                 }
                 joined
             }
+        }
+    }
+
+    /// The text, or the text blocks joined by blank lines, and nothing of anything else.
+    pub fn words(&self) -> String {
+        match self {
+            Content::Blocks(blocks) => {
+                let texts =
+                    blocks.iter().filter(|block| matches!(block.kind.get(), "text" | "")).map(|block| block.text.get());
+                texts.collect::<Vec<_>>().join("\n\n")
+            }
+            _ => self.joined(),
         }
     }
 

@@ -144,10 +144,8 @@ impl Steps {
     pub fn line(&mut self, line: &str) -> Result<(), serde_json::Error> {
         let row: Row<'_> = serde_json::from_str(line)?;
         let inputs = inputs(&row)?;
-        if let Some(uuid) = row.uuid.some() {
-            if !self.uuids.insert(uuid.to_owned()) {
-                return Ok(());
-            }
+        if row.uuid.some().is_some_and(|uuid| !self.uuids.insert(uuid.to_owned())) {
+            return Ok(());
         }
         self.row(row, inputs);
         Ok(())
@@ -176,7 +174,7 @@ impl Steps {
                     let known = message.uuid.some().is_some_and(|uuid| !self.uuids.insert(uuid.to_owned()));
                     self.subagent_events += u64::from(!known);
                 }
-                self.push(at, What::Row { human: false });
+                self.push(at, What::Row { human: is_humans(progress.hook_event.get()) });
             }
             "queue-operation" => self.queue(&row, at),
             "summary"
@@ -303,21 +301,21 @@ impl Steps {
 
     fn assistant(&mut self, row: &Row<'_>, inputs: Vec<input::Input>, at: Option<Timestamp>) {
         self.rows_here.0 += 1;
-        self.push(at, What::Row { human: false });
         let Some(message) = &row.message.0 else { return };
         let model = message.model.get();
-        let made_by_client = model == "<synthetic>" || row.api_error.0;
-        if made_by_client {
+        if model == "<synthetic>" || row.api_error.0 {
             let text = message.content.joined();
-            let what = match text.as_str() {
-                "" => return,
-                // Nothing failed: the client closes a turn that needs no answer.
-                "No response requested." => What::Injected(InjectedSource::Harness, text),
-                _ => What::ClientError(text),
-            };
-            self.push(at, what);
+            // Nothing failed: the client closes a turn that needs no answer, often when the human comes back to the session.
+            let idle = text == "No response requested.";
+            self.push(at, What::Row { human: idle });
+            match text {
+                text if idle => self.push(at, What::Injected(InjectedSource::Harness, text)),
+                text if text.is_empty() => {}
+                text => self.push(at, What::ClientError(text)),
+            }
             return;
         }
+        self.push(at, What::Row { human: false });
         if !model.is_empty() && !self.models.iter().any(|known| known == model) {
             self.models.push(model.to_owned());
         }
@@ -401,7 +399,7 @@ impl Steps {
                     }
                 }
             }
-            "api_error" if !row.retry.0 => {
+            "api_error" if row.retry.0 == 0 => {
                 let error = row.error.map_or("", |raw| raw.get());
                 let text = if content.is_empty() { error.to_owned() } else { content };
                 self.push(at, What::ClientError(text));
@@ -411,10 +409,10 @@ impl Steps {
     }
 
     fn attachment(&mut self, attachment: &Attachment<'_>, at: Option<Timestamp>) {
-        self.push(at, What::Row { human: false });
+        self.push(at, What::Row { human: is_humans(attachment.hook_event.get()) });
         match attachment.kind.get() {
             "queued_command" => {
-                let text = attachment.prompt.joined();
+                let text = attachment.prompt.words();
                 let origin = attachment.origin.0.as_ref().map(|origin| origin.kind.get());
                 let notice = matches!(attachment.mode.get(), "task-notification") || text::is_notice(&text);
                 match origin {
@@ -482,6 +480,11 @@ fn inputs(row: &Row<'_>) -> Result<Vec<input::Input>, serde_json::Error> {
     }
     let calls = blocks.iter().filter(|block| matches!(block.kind.get(), "tool_use" | "server_tool_use"));
     calls.map(|block| input::read(block.name.get(), block.input)).collect()
+}
+
+/// Whether a hook ran because a human came, went or typed.
+fn is_humans(hook_event: &str) -> bool {
+    matches!(hook_event, "SessionStart" | "SessionEnd" | "UserPromptSubmit")
 }
 
 /// The commit that a structured result names.
