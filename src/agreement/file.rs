@@ -101,6 +101,12 @@ pub enum FileError {
     },
 }
 
+impl miette::Diagnostic for FileError {
+    fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
+        self.hint().map(|hint| Box::new(hint) as Box<dyn std::fmt::Display>)
+    }
+}
+
 impl FileError {
     /// The way out, where there is one to name.
     pub fn hint(&self) -> Option<&'static str> {
