@@ -166,7 +166,9 @@ pub fn check(field: &Field, value: Value) -> Result<Value, String> {
 
 /// `85` and `85.0` are the same whole number; `"85"` and `85.5` are none.
 fn whole(value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15).map(|n| n as i64))
+    value
+        .as_i64()
+        .or_else(|| value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < 1e15).map(|n| n as i64))
 }
 
 /// An object with exactly these members, in their order.
@@ -206,7 +208,8 @@ fn object(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), Answ
         return Err(if started { AnswerError::Syntax(syntax.to_string()) } else { AnswerError::NoObject });
     };
     // Two objects would be two answers: nobody can say which one is meant.
-    if balanced(&inner[span.end..]).is_some_and(|next| serde_json::from_str::<Value>(&inner[span.end..][next]).is_ok()) {
+    if balanced(&inner[span.end..]).is_some_and(|next| serde_json::from_str::<Value>(&inner[span.end..][next]).is_ok())
+    {
         return Err(AnswerError::Syntax("there is more than one JSON object".to_owned()));
     }
     let candidate = &inner[span.clone()];
@@ -310,7 +313,8 @@ fn holds(text: &str, quote: &str) -> bool {
     let normal = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = normal(text);
     let quote = normal(quote.trim_matches(['"', '“', '”', '\'']));
-    let mut pieces = quote.split("...").flat_map(|piece| piece.split('…')).map(str::trim).filter(|piece| !piece.is_empty());
+    let mut pieces =
+        quote.split("...").flat_map(|piece| piece.split('…')).map(str::trim).filter(|piece| !piece.is_empty());
     let mut from = 0;
     let mut any = false;
     let in_order = pieces.all(|piece| match text[from..].find(piece) {

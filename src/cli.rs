@@ -58,19 +58,25 @@ pub enum Verb {
     #[command(after_help = "Example:\n  interrater init study && cd study && interrater annotate")]
     Init(Init),
     /// What the readers find at some paths: one line a session.
-    #[command(after_help = "Examples:\n  interrater sessions ~/.claude/projects\n  interrater sessions gold/sessions --json\n  \
-        interrater sessions gold/sessions --show UNIT --task pushback")]
+    #[command(
+        after_help = "Examples:\n  interrater sessions ~/.claude/projects\n  interrater sessions gold/sessions --json\n  \
+        interrater sessions gold/sessions --show UNIT --task pushback"
+    )]
     Sessions(Sessions),
     /// Annotate sessions: every task of the configuration, or those that are named.
-    #[command(after_help = "Examples:\n  interrater annotate\n  interrater annotate pushback --model anthropic/MODEL --dry-run\n  \
-        interrater annotate success --sessions ~/.claude/projects --limit 20 --shuffle 1")]
+    #[command(
+        after_help = "Examples:\n  interrater annotate\n  interrater annotate pushback --model anthropic/MODEL --dry-run\n  \
+        interrater annotate success --sessions ~/.claude/projects --limit 20 --shuffle 1"
+    )]
     Annotate(Annotate),
     /// The runs here; one run's states, tokens, cost.
     #[command(after_help = "Example:\n  interrater runs pushback-baseline-cues-3fa9c1d2")]
     Runs(Runs),
     /// Agreement: a task's gold, raters and runs; or any ratings file with the columns item,annotator,label.
-    #[command(after_help = "Examples:\n  interrater agree --task pushback\n  interrater agree --task pushback --run RUN --collapse binary\n  \
-        interrater agree ratings.csv --labels yes,no --items items.csv")]
+    #[command(
+        after_help = "Examples:\n  interrater agree --task pushback\n  interrater agree --task pushback --run RUN --collapse binary\n  \
+        interrater agree ratings.csv --labels yes,no --items items.csv"
+    )]
     Agree(Agree),
 }
 

@@ -8,8 +8,8 @@ pub mod runs;
 pub mod sessions;
 
 use interrater::cli::Common;
-use interrater::config::{Config, expand_home};
 use interrater::codebook::Library;
+use interrater::config::{Config, expand_home};
 use miette::{Diagnostic, IntoDiagnostic, Result};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -47,11 +47,15 @@ impl From<Exit> for ExitCode {
 pub enum UsageError {
     /// There are no transcripts where the defaults look for them.
     #[error("no sessions were named, and {path} is not here", path = .0.display())]
-    #[diagnostic(help("name some with --sessions PATH, such as ~/.claude/projects, or write the sample project with `interrater init`"))]
+    #[diagnostic(help(
+        "name some with --sessions PATH, such as ~/.claude/projects, or write the sample project with `interrater init`"
+    ))]
     NoSessions(PathBuf),
     /// There is no such unit.
     #[error("there is no unit `{unit}` of task `{task}` here")]
-    #[diagnostic(help("`interrater sessions` lists the sessions; prompts are `agent:session-id#n`, from 1 to {prompts}"))]
+    #[diagnostic(help(
+        "`interrater sessions` lists the sessions; prompts are `agent:session-id#n`, from 1 to {prompts}"
+    ))]
     UnknownUnit {
         /// The id asked for.
         unit: String,
@@ -106,7 +110,10 @@ pub fn library(config: &Config) -> Result<Library> {
 pub fn session_paths(named: &[String], config: &Config) -> Result<Vec<PathBuf>> {
     let given = if named.is_empty() { &config.input.sessions } else { named };
     let paths: Vec<PathBuf> = given.iter().map(|path| expand_home(path, &environment)).collect();
-    if named.is_empty() && *config == Config::default() && let Some(missing) = paths.iter().find(|path| !path.exists()) {
+    if named.is_empty()
+        && *config == Config::default()
+        && let Some(missing) = paths.iter().find(|path| !path.exists())
+    {
         return Err(UsageError::NoSessions(missing.clone()).into());
     }
     Ok(paths)

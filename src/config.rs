@@ -40,7 +40,9 @@ pub enum ConfigError {
     },
     /// A model is not named as it should be.
     #[error("`{0}` is no model: expected PROVIDER/MODEL")]
-    #[diagnostic(help("for example anthropic/claude-haiku-5.5, openai/gpt-6-luna, gemini/gemini-3.5-flash or baseline/cues"))]
+    #[diagnostic(help(
+        "for example anthropic/claude-haiku-5.5, openai/gpt-6-luna, gemini/gemini-3.5-flash or baseline/cues"
+    ))]
     ModelName(String),
     /// The provider is not known.
     #[error("there is no provider `{name}`")]
@@ -126,13 +128,7 @@ pub struct Annotate {
 
 impl Default for Annotate {
     fn default() -> Annotate {
-        Annotate {
-            tasks: Vec::new(),
-            model: "baseline/cues".to_owned(),
-            concurrency: 8,
-            timeout: 300,
-            max_retries: 6,
-        }
+        Annotate { tasks: Vec::new(), model: "baseline/cues".to_owned(), concurrency: 8, timeout: 300, max_retries: 6 }
     }
 }
 
@@ -292,8 +288,7 @@ pub type EnvironmentLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 impl Config {
     /// Reads a file strictly; its paths are relative to its folder.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         let mut config = Config::parse(path, &text)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             let Paths { prompts, gold, runs, store } = &mut config.paths;
@@ -345,7 +340,12 @@ impl Config {
                 .iter()
                 .map(|(known, _)| (*known).to_owned())
                 .chain(["baseline".to_owned()])
-                .chain(self.provider.keys().filter(|key| !ProviderKind::BUILT_IN.iter().any(|(name, _)| name == key)).cloned())
+                .chain(
+                    self.provider
+                        .keys()
+                        .filter(|key| !ProviderKind::BUILT_IN.iter().any(|(name, _)| name == key))
+                        .cloned(),
+                )
                 .collect::<Vec<_>>()
                 .join(", "),
         };

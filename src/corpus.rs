@@ -86,7 +86,9 @@ pub enum CorpusError {
     },
     /// A folder, or what a pattern matches, without any transcript.
     #[error("no transcript in {path}: {seen}", path = path.display())]
-    #[diagnostic(help("transcripts are found by content: JSON lines of Claude Code (~/.claude/projects) or Codex CLI (~/.codex/sessions)"))]
+    #[diagnostic(help(
+        "transcripts are found by content: JSON lines of Claude Code (~/.claude/projects) or Codex CLI (~/.codex/sessions)"
+    ))]
     NoTranscript {
         /// What was asked for.
         path: PathBuf,

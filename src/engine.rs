@@ -162,11 +162,8 @@ pub async fn run(
             .collect(),
     );
     let _locks = lock(&plan)?;
-    let mut writers = plan
-        .tasks
-        .iter()
-        .map(|task| Writer::create(&task.folder, &task.codebook))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut writers =
+        plan.tasks.iter().map(|task| Writer::create(&task.folder, &task.codebook)).collect::<Result<Vec<_>, _>>()?;
 
     let (sender, mut works) = mpsc::channel::<Work>(sending.concurrency.max(16) * 2);
     let producer = {
@@ -350,9 +347,7 @@ fn write_manifest(
     let (model, endpoint, max_output_tokens) = match rater {
         Rater::Cues => ("baseline/cues".to_owned(), None, None),
         Rater::Majority => ("baseline/majority".to_owned(), None, None),
-        Rater::Model(model) => {
-            (model.name.to_string(), Some(model.endpoint.base_url.clone()), model.max_output_tokens)
-        }
+        Rater::Model(model) => (model.name.to_string(), Some(model.endpoint.base_url.clone()), model.max_output_tokens),
     };
     let mut manifest = Manifest {
         format: crate::run::FORMAT,

@@ -148,10 +148,7 @@ impl Comparison<'_> {
             .collect();
         let sessions: BTreeMap<&str, &str> =
             gold.iter().filter_map(|row| Some((row.unit.as_str(), row.session.as_deref()?))).collect();
-        Column::of(self.codebook)
-            .iter()
-            .filter_map(|column| self.field(column, &gold, &sessions).transpose())
-            .collect()
+        Column::of(self.codebook).iter().filter_map(|column| self.field(column, &gold, &sessions).transpose()).collect()
     }
 
     fn field(
@@ -190,7 +187,10 @@ impl Comparison<'_> {
                 rate(&row.unit, self.rater_name(run), answer)?;
             }
             if run.manifest.settings.samples > 1 {
-                warnings.push(format!("{}: only the first of {} samples is compared", run.manifest.run, run.manifest.settings.samples));
+                warnings.push(format!(
+                    "{}: only the first of {} samples is compared",
+                    run.manifest.run, run.manifest.settings.samples
+                ));
             }
             if !run.manifest.complete {
                 warnings.push(format!("{}: the run is not complete", run.manifest.run));

@@ -31,7 +31,9 @@ pub enum GoldError {
     },
     /// It is not CSV.
     #[error("{path}:{line}: {message}", path = path.display())]
-    #[diagnostic(help("gold files are comma-separated with a header; a cell with a comma or a line break stands in double quotes"))]
+    #[diagnostic(help(
+        "gold files are comma-separated with a header; a cell with a comma or a line break stands in double quotes"
+    ))]
     Csv {
         /// The file.
         path: PathBuf,
@@ -162,8 +164,10 @@ impl Reader<'_> {
                 }
                 Some(earlier) if earlier.fields == row.fields => {}
                 Some(earlier) => {
-                    let message =
-                        format!("rater `{}` answers `{}` again, and differently (line {})", row.rater, row.unit, earlier.line);
+                    let message = format!(
+                        "rater `{}` answers `{}` again, and differently (line {})",
+                        row.rater, row.unit, earlier.line
+                    );
                     return Err(self.cell(row.line, message, "keep one of the two lines"));
                 }
             }
@@ -173,14 +177,18 @@ impl Reader<'_> {
 
     fn known_columns(&self) -> Vec<&str> {
         let fields = self.codebook.fields.iter().filter(|field| !matches!(field.kind, FieldKind::Evidence));
-        OWN_COLUMNS[..2].iter().copied().chain(fields.map(|field| field.name.as_str())).chain(OWN_COLUMNS[2..].iter().copied()).collect()
+        OWN_COLUMNS[..2]
+            .iter()
+            .copied()
+            .chain(fields.map(|field| field.name.as_str()))
+            .chain(OWN_COLUMNS[2..].iter().copied())
+            .collect()
     }
 
     fn check_header(&self, header: &csv::StringRecord) -> Result<(), GoldError> {
         let known = self.known_columns();
-        let wrong = |message: String| {
-            Err(GoldError::Column { path: self.path.to_owned(), message, known: known.join(", ") })
-        };
+        let wrong =
+            |message: String| Err(GoldError::Column { path: self.path.to_owned(), message, known: known.join(", ") });
         let mut seen = BTreeSet::new();
         for column in header {
             if !known.contains(&column) {
@@ -203,7 +211,8 @@ impl Reader<'_> {
         if record.iter().all(str::is_empty) {
             return Ok(None);
         }
-        let cell = |name: &str| header.iter().position(|column| column == name).and_then(|at| record.get(at)).unwrap_or("");
+        let cell =
+            |name: &str| header.iter().position(|column| column == name).and_then(|at| record.get(at)).unwrap_or("");
         let (unit, rater) = (cell("unit"), cell("rater"));
         if unit.is_empty() || rater.is_empty() {
             return Err(self.cell(line, "a row needs a unit and a rater".to_owned(), "fill in both cells"));
@@ -267,7 +276,8 @@ fn parse_cell(field: &Field, text: &str) -> Result<Value, String> {
             .map(|pair| {
                 let (name, value) =
                     pair.split_once('=').ok_or_else(|| format!("is `{text}`; expected name=value;name=value"))?;
-                let value = serde_json::from_str(value.trim()).map_err(|_| format!("has `{pair}`, which is no value"))?;
+                let value =
+                    serde_json::from_str(value.trim()).map_err(|_| format!("has `{pair}`, which is no value"))?;
                 Ok((name.trim().to_owned(), value))
             })
             .collect()
@@ -283,8 +293,12 @@ fn parse_cell(field: &Field, text: &str) -> Result<Value, String> {
             }
             return Ok(Value::from(number));
         }
-        FieldKind::Number => text.parse::<f64>().map(Value::from).map_err(|_| format!("is `{text}`, which is no number"))?,
-        FieldKind::Flag { .. } => serde_json::from_str(text).map_err(|_| format!("is `{text}`; expected true or false"))?,
+        FieldKind::Number => {
+            text.parse::<f64>().map(Value::from).map_err(|_| format!("is `{text}`, which is no number"))?
+        }
+        FieldKind::Flag { .. } => {
+            serde_json::from_str(text).map_err(|_| format!("is `{text}`; expected true or false"))?
+        }
         FieldKind::Shares(_) | FieldKind::Criteria(_) => Value::Object(pairs()?),
         FieldKind::Evidence => return Err("cannot be in a gold file".to_owned()),
     };

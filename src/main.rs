@@ -44,7 +44,8 @@ fn print_error(report: &Report) {
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_context_lines(1);
         let mut snippet = String::new();
         if handler.render_report(&mut snippet, report.as_ref()).is_ok() {
-            let piece = snippet.lines().skip_while(|line| !line.contains('╭')).take_while(|line| !line.contains("help:"));
+            let piece =
+                snippet.lines().skip_while(|line| !line.contains('╭')).take_while(|line| !line.contains("help:"));
             piece.for_each(|line| eprintln!("{line}"));
         }
     }

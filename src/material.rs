@@ -54,10 +54,7 @@ pub fn render(session: &Session, unit: &Unit, sees: &Sees) -> Material {
     let visible = visible(session, target, sees.before);
     let budget = sees.max_tokens;
     let largest = ((budget as f64 * LARGEST_EVENT_SHARE * BYTES_PER_TOKEN) as usize).max(400);
-    let lines: Vec<Line> = visible
-        .iter()
-        .map(|event| Line::render(session, event, target, sees, largest))
-        .collect();
+    let lines: Vec<Line> = visible.iter().map(|event| Line::render(session, event, target, sees, largest)).collect();
     let cut = sees.cut.unwrap_or(if target.is_some() { Cut::Start } else { Cut::Middle });
     let kept = keep(&lines, budget, cut);
     let text = join(&lines, &kept);
@@ -92,10 +89,9 @@ fn visible(session: &Session, target: Option<u32>, before: Before) -> &[Event] {
     let start = match before {
         Before::All => 0,
         Before::Nothing => last,
-        Before::Recent => session.events[..last]
-            .iter()
-            .rposition(|event| matches!(event.body, EventBody::Prompt(_)))
-            .unwrap_or(0),
+        Before::Recent => {
+            session.events[..last].iter().rposition(|event| matches!(event.body, EventBody::Prompt(_))).unwrap_or(0)
+        }
     };
     &session.events[start..end]
 }
@@ -177,7 +173,8 @@ fn describe<'e>(event: &'e Event, sees: &Sees) -> (String, Cow<'e, str>, Amount)
             (format!("RESULT{of}{outcome}"), words(&result.text), amount)
         }
         EventBody::Interruption { during_tool } => {
-            let what = if *during_tool { "INTERRUPTED by the user during a tool call" } else { "INTERRUPTED by the user" };
+            let what =
+                if *during_tool { "INTERRUPTED by the user during a tool call" } else { "INTERRUPTED by the user" };
             (what.to_owned(), Cow::Borrowed(""), Amount::Full)
         }
         EventBody::Injected { source, text } => {
@@ -224,7 +221,10 @@ fn injected(source: InjectedSource) -> &'static str {
 
 /// Control characters and terminal escapes carry no words, and some would hide others.
 fn printable(text: &str) -> Cow<'_, str> {
-    let hidden = |c: char| (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}');
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
+    };
     if text.contains(hidden) { Cow::Owned(text.replace(hidden, "")) } else { Cow::Borrowed(text) }
 }
 
@@ -252,7 +252,11 @@ fn cut_middle(text: &str, max_bytes: usize, max_lines: usize) -> Cow<'_, str> {
     if left_out == 0 {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(format!("{}\n[… {left_out} characters left out …]\n{}", text[..head_end].trim_end(), &text[tail_start..]))
+    Cow::Owned(format!(
+        "{}\n[… {left_out} characters left out …]\n{}",
+        text[..head_end].trim_end(),
+        &text[tail_start..]
+    ))
 }
 
 fn nth_line_start(text: &str, n: usize) -> usize {
@@ -333,10 +337,7 @@ fn join(lines: &[Line], kept: &[bool]) -> String {
             let gone = &lines[at..end];
             let prompts = gone.iter().filter(|line| line.is_prompt).count();
             let (first, last) = (gone[0].number, gone[gone.len() - 1].number);
-            text.push_str(&format!(
-                "[… events {first}–{last} left out: {} events, {prompts} prompts …]",
-                gone.len()
-            ));
+            text.push_str(&format!("[… events {first}–{last} left out: {} events, {prompts} prompts …]", gone.len()));
             at = end;
         }
         text.push('\n');

@@ -32,7 +32,13 @@ pub struct Prompt {
 
 impl Prompt {
     /// The request that asks `model` this.
-    pub fn request(&self, model: &str, temperature: Option<f64>, max_output_tokens: Option<u32>, sample: u32) -> Request {
+    pub fn request(
+        &self,
+        model: &str,
+        temperature: Option<f64>,
+        max_output_tokens: Option<u32>,
+        sample: u32,
+    ) -> Request {
         Request {
             model: model.to_owned(),
             system: self.system.clone(),
@@ -93,8 +99,11 @@ impl Prompter {
             let template =
                 self.environment.get_template(&name).map_err(|error| template_error(&codebook, &block.name, &error))?;
             let provided = provided(codebook.unit);
-            let unknown: BTreeSet<String> =
-                template.undeclared_variables(false).into_iter().filter(|name| !provided.contains(&name.as_str())).collect();
+            let unknown: BTreeSet<String> = template
+                .undeclared_variables(false)
+                .into_iter()
+                .filter(|name| !provided.contains(&name.as_str()))
+                .collect();
             if let Some(name) = unknown.first() {
                 let inside = &codebook.text[block.span.clone()];
                 let at = block.span.start + inside.find(name.as_str()).unwrap_or(0);
@@ -110,7 +119,13 @@ impl Prompter {
     }
 
     /// The prompt for one unit of `task`.
-    pub fn render(&self, task: &str, session: &Session, unit: &Unit, material: &Material) -> Result<Prompt, CodebookError> {
+    pub fn render(
+        &self,
+        task: &str,
+        session: &Session,
+        unit: &Unit,
+        material: &Material,
+    ) -> Result<Prompt, CodebookError> {
         let (codebook, fixed, schema) = self.codebooks.get(task).ok_or_else(|| CodebookError::UnknownTask {
             task: task.to_owned(),
             place: "this run".to_owned(),
@@ -157,7 +172,8 @@ fn provided(unit: UnitKind) -> Vec<&'static str> {
 }
 
 fn reason(error: &minijinja::Error) -> String {
-    let mut text = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    let mut text =
+        error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
     let mut cause = std::error::Error::source(error);
     while let Some(inner) = cause {
         text.push_str(&format!(": {inner}"));

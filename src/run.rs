@@ -277,7 +277,11 @@ struct Column {
 impl Writer {
     /// Begins to write the run in `folder`.
     pub fn create(folder: &Path, codebook: &Codebook) -> Result<Writer, RunError> {
-        fs::create_dir_all(folder).map_err(|source| RunError::Io { action: "create", path: folder.to_owned(), source })?;
+        fs::create_dir_all(folder).map_err(|source| RunError::Io {
+            action: "create",
+            path: folder.to_owned(),
+            source,
+        })?;
         let open = |name: &str| {
             let path = folder.join(name);
             File::create(&path).map_err(|source| RunError::Io { action: "write", path, source })
@@ -314,8 +318,19 @@ impl Writer {
             .chain(names)
             .chain(
                 [
-                    "evidence_cited", "evidence_found", "coverage_tokens", "coverage_prompts", "input", "cached_input", "cache_write",
-                    "output", "reasoning", "cost_usd", "cached", "attempts", "latency_ms",
+                    "evidence_cited",
+                    "evidence_found",
+                    "coverage_tokens",
+                    "coverage_prompts",
+                    "input",
+                    "cached_input",
+                    "cache_write",
+                    "output",
+                    "reasoning",
+                    "cost_usd",
+                    "cached",
+                    "attempts",
+                    "latency_ms",
                 ]
                 .into_iter()
                 .map(str::to_owned),
@@ -387,7 +402,8 @@ impl Writer {
             })
         }));
         let found = row.evidence.iter().filter(|evidence| evidence.found).count();
-        let token = |count: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| count(usage).to_string()).unwrap_or_default();
+        let token =
+            |count: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| count(usage).to_string()).unwrap_or_default();
         record.extend([
             row.evidence.len().to_string(),
             found.to_string(),
@@ -440,7 +456,8 @@ impl Run {
             .find(|folder| folder.join("manifest.json").is_file())
             .ok_or_else(|| RunError::Unknown { name: name.to_owned(), folder: runs.to_owned() })?;
         let path = folder.join("manifest.json");
-        let text = fs::read_to_string(&path).map_err(|source| RunError::Io { action: "read", path: path.clone(), source })?;
+        let text =
+            fs::read_to_string(&path).map_err(|source| RunError::Io { action: "read", path: path.clone(), source })?;
         let manifest: Manifest = serde_json::from_str(&text).map_err(|error| RunError::Invalid {
             path: path.clone(),
             line: error.line(),

@@ -69,15 +69,20 @@ pub fn summarise(codebook: &Codebook, rows: &[Annotation]) -> Vec<FieldSummary> 
         .fields
         .iter()
         .filter_map(|field| {
-            let values: Vec<&Value> =
-                answered.iter().filter_map(|row| row.fields.get(&field.name)).filter(|value| !value.is_null()).collect();
+            let values: Vec<&Value> = answered
+                .iter()
+                .filter_map(|row| row.fields.get(&field.name))
+                .filter(|value| !value.is_null())
+                .collect();
             let distribution = match &field.kind {
                 FieldKind::Label(labels) => counts(labels.names(), &values, |value, label| value == label),
                 FieldKind::Labels(labels) => counts(labels.names(), &values, |value, label| {
                     value.as_array().is_some_and(|given| given.iter().any(|one| one == label))
                 }),
                 FieldKind::Flag { .. } => {
-                    counts(vec!["true".to_owned(), "false".to_owned()], &values, |value, label| value.to_string() == label)
+                    counts(vec!["true".to_owned(), "false".to_owned()], &values, |value, label| {
+                        value.to_string() == label
+                    })
                 }
                 FieldKind::Criteria(criteria) => {
                     let names = criteria.iter().map(|criterion| criterion.name.clone()).collect();

@@ -96,7 +96,11 @@ fn description(field: &Field) -> String {
         FieldKind::Shares(_) => "percentages that sum to 100".to_owned(),
         _ => String::new(),
     };
-    [field.description.trim(), bound.as_str()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ")
+    [field.description.trim(), bound.as_str()]
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn enumeration(labels: &Labels) -> Value {

@@ -1,8 +1,8 @@
 //! Reads a codebook's text strictly: TOML front matter, then the template. Every error points at its line.
 
 use super::{
-    Band, Block, Codebook, CodebookHash, Collapse, Criterion, CuePlace, Field, FieldKind, Label, Labels, Part, Score, ScoreCue,
-    Sees, UnitKind,
+    Band, Block, Codebook, CodebookHash, Collapse, Criterion, CuePlace, Field, FieldKind, Label, Labels, Part, Score,
+    ScoreCue, Sees, UnitKind,
 };
 use crate::session::ToolCategory;
 use miette::{Diagnostic, NamedSource, SourceSpan};
@@ -18,7 +18,9 @@ use toml::Spanned;
 pub enum CodebookError {
     /// The file or folder cannot be read.
     #[error("cannot read {path}: {source}", path = path.display())]
-    #[diagnostic(help("`interrater init` writes the shipped codebooks; [paths] prompts in config.toml says where they are looked for"))]
+    #[diagnostic(help(
+        "`interrater init` writes the shipped codebooks; [paths] prompts in config.toml says where they are looked for"
+    ))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -207,11 +209,7 @@ impl Source<'_> {
         })
     }
 
-    fn unique<'n>(
-        &self,
-        what: &str,
-        names: impl Iterator<Item = &'n Spanned<String>>,
-    ) -> Result<(), CodebookError> {
+    fn unique<'n>(&self, what: &str, names: impl Iterator<Item = &'n Spanned<String>>) -> Result<(), CodebookError> {
         let mut seen = BTreeSet::new();
         for name in names {
             if name.get_ref().is_empty() {
@@ -219,7 +217,11 @@ impl Source<'_> {
             }
             if !seen.insert(name.get_ref().as_str()) {
                 let message = format!("duplicate {what} `{}`", name.get_ref());
-                return Err(self.front_error(name.span(), message, Some("each name may stand once; remove or rename one")));
+                return Err(self.front_error(
+                    name.span(),
+                    message,
+                    Some("each name may stand once; remove or rename one"),
+                ));
             }
         }
         Ok(())
@@ -239,7 +241,11 @@ pub(super) fn parse(path: &Path, text: &str, partials: &BTreeMap<String, String>
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if raw.task.get_ref() != stem {
         let message = format!("task = \"{}\" does not match the file name `{stem}.md`", raw.task.get_ref());
-        return Err(source.front_error(raw.task.span(), message, Some("a task is found by its file's name: rename one of the two")));
+        return Err(source.front_error(
+            raw.task.span(),
+            message,
+            Some("a task is found by its file's name: rename one of the two"),
+        ));
     }
     check_sees(&source, &raw)?;
     if raw.field.is_empty() {
@@ -293,7 +299,11 @@ fn read_field(source: &Source<'_>, field: &Spanned<RawField>) -> Result<Field, C
     let raw = field.get_ref();
     let name = raw.name.get_ref();
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Err(source.front_error(raw.name.span(), format!("`{name}` is no field name"), Some("letters, digits and _")));
+        return Err(source.front_error(
+            raw.name.span(),
+            format!("`{name}` is no field name"),
+            Some("letters, digits and _"),
+        ));
     }
     const RESERVED: [&str; 9] =
         ["unit", "rater", "session", "split", "probability", "stratum", "note", "date", "sample"];
@@ -351,7 +361,11 @@ fn read_labels(source: &Source<'_>, raw: &RawField) -> Result<Labels, CodebookEr
     source.unique("label", raw.label.iter().map(|label| &label.name))?;
     if raw.label.len() < 2 {
         let message = format!("field `{}` declares {} labels", raw.name.get_ref(), raw.label.len());
-        return Err(source.front_error(raw.name.span(), message, Some("an annotation needs at least two [[field.label]]")));
+        return Err(source.front_error(
+            raw.name.span(),
+            message,
+            Some("an annotation needs at least two [[field.label]]"),
+        ));
     }
     let labels = raw
         .label

@@ -27,7 +27,8 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
     if common.json {
         print_json(&serde_json::json!({ "fields": fields, "warnings": warnings }))?;
     } else {
-        let text: Vec<String> = fields.iter().map(|field| terminal::agreement_table(field, TableOptions::default())).collect();
+        let text: Vec<String> =
+            fields.iter().map(|field| terminal::agreement_table(field, TableOptions::default())).collect();
         print(&text.join("\n"))?;
     }
     if !common.quiet {
@@ -119,7 +120,9 @@ pub fn check_units(gold: &Gold, runs: &[RunRows], codebook: &Codebook, config: &
     // Without transcripts nobody can say which units exist.
     let Ok(corpus) = corpus::find(&paths) else { return Ok(()) };
     let known: HashSet<String> = corpus
-        .read_all(|session| units(&session, codebook.unit).into_iter().map(|unit| unit.id.to_string()).collect::<Vec<_>>())
+        .read_all(|session| {
+            units(&session, codebook.unit).into_iter().map(|unit| unit.id.to_string()).collect::<Vec<_>>()
+        })
         .into_iter()
         .collect::<Result<Vec<_>, _>>()
         .into_diagnostic()?

@@ -31,7 +31,8 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let library = library(&config)?;
     let codebooks = chosen_codebooks(&library, args, &config)?;
     Prompter::new(&library, codebooks.iter().map(|codebook| &**codebook))?;
-    let golds = codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
+    let golds =
+        codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
     let model: ModelName = args.model.as_deref().unwrap_or(&config.annotate.model).parse()?;
     let rater = rater(&model, args, &config)?;
     let corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
@@ -88,7 +89,9 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         .map(|(name, (codebook, gold))| conclude(name, codebook, gold.as_ref(), &config))
         .collect::<Result<Vec<_>>>()?;
     if common.json {
-        print_json(&serde_json::json!({ "tasks": summaries, "stopped": outcome.stopped, "interrupted": outcome.interrupted }))?;
+        print_json(
+            &serde_json::json!({ "tasks": summaries, "stopped": outcome.stopped, "interrupted": outcome.interrupted }),
+        )?;
     } else {
         print(&summary_table(&summaries))?;
         if !common.quiet {
@@ -207,7 +210,8 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
     let runs = [RunRows { manifest: run.manifest, rows }];
     let agreement = match gold {
         Some(gold) if runs[0].rows.iter().any(|row| gold.rows.iter().any(|known| known.unit == row.unit)) => {
-            let comparison = Comparison { codebook, gold: Some(gold), runs: &runs, split: None, cluster: Cluster::Session };
+            let comparison =
+                Comparison { codebook, gold: Some(gold), runs: &runs, split: None, cluster: Cluster::Session };
             let ratings = comparison.fields().into_diagnostic()?;
             let fields: Vec<FieldAgreement> =
                 agree_fields(&task, &ratings, Cluster::Session, Resampling::default(), None)?;

@@ -16,7 +16,9 @@ pub fn run(args: &Init, common: &Common) -> Result<Exit> {
             continue;
         }
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).into_diagnostic().wrap_err_with(|| format!("cannot create {}", folder.display()))?;
+            fs::create_dir_all(folder)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
         }
         fs::write(&path, content).into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display()))?;
         written.push(path);

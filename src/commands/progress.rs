@@ -95,7 +95,8 @@ impl Progress {
             return;
         }
         self.last_line = Instant::now();
-        let (done, units) = self.tasks.iter().fold((0, 0), |(done, units), task| (done + task.totals.rows, units + task.totals.units));
+        let (done, units) =
+            self.tasks.iter().fold((0, 0), |(done, units), task| (done + task.totals.rows, units + task.totals.units));
         let per_second = done as f64 / self.started.elapsed().as_secs_f64();
         let left = Duration::from_secs_f64((units - done) as f64 / per_second);
         let tasks: Vec<String> = self

@@ -11,7 +11,11 @@ pub fn run(args: &Runs, common: &Common) -> Result<Exit> {
     let config = config(common)?;
     if let Some(name) = &args.run {
         let manifest = Run::open(&config.paths.runs, name)?.manifest;
-        if common.json { print_json(&manifest)? } else { print(&run_details(&manifest))? }
+        if common.json {
+            print_json(&manifest)?
+        } else {
+            print(&run_details(&manifest))?
+        }
         return Ok(Exit::Done);
     }
     let runs: Vec<Manifest> = Run::list(&config.paths.runs)?.into_iter().map(|run| run.manifest).collect();

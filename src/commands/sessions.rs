@@ -18,11 +18,8 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     if let (Some(unit), Some(task)) = (&args.show, &args.task) {
         return show(&config, &corpus, unit, task);
     }
-    let sessions = corpus
-        .read_all(|session| session.summary())
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .into_diagnostic()?;
+    let sessions =
+        corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, _>>().into_diagnostic()?;
     if common.json {
         let lines: Vec<String> =
             sessions.iter().map(serde_json::to_string).collect::<Result<_, _>>().into_diagnostic()?;

@@ -88,7 +88,9 @@ pub fn baseline_row(context: &RunContext, rater: &Rater, work: Work) -> Annotati
             answer: Some(Answer { fields, evidence: Vec::new(), repaired: None }),
             paid: Vec::new(),
         },
-        (Some(_), None) => Verdict::none(Status::Skipped, "there is no gold to take the most frequent answer from", Vec::new()),
+        (Some(_), None) => {
+            Verdict::none(Status::Skipped, "there is no gold to take the most frequent answer from", Vec::new())
+        }
     };
     row(context, work, verdict, None)
 }
@@ -102,8 +104,7 @@ pub async fn model_row(
 ) -> Result<Annotation, AskError> {
     let Some(prompt) = &work.prompt else { return Ok(row(context, work, nothing_to_ask(), Some(asker))) };
     let model = &asker.model;
-    let request =
-        prompt.request(&model.name.model, context.temperature, model.max_output_tokens, work.sample);
+    let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, work.sample);
     if refresh == Refresh::Everything {
         retire_chain(context, asker, &request).await?;
     }
@@ -153,7 +154,9 @@ async fn ask_for_verdict(context: &RunContext, asker: &Asker, request: &Request)
             Verdict { status, detail, answer: Some(answer), paid }
         }
         Reading::None(status, detail) => Verdict::none(status, format!("{reason}; asked again: {detail}"), paid),
-        Reading::Invalid { reason: second, .. } => Verdict::none(Status::Invalid, format!("{reason}; asked again: {second}"), paid),
+        Reading::Invalid { reason: second, .. } => {
+            Verdict::none(Status::Invalid, format!("{reason}; asked again: {second}"), paid)
+        }
     })
 }
 
@@ -238,6 +241,9 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
         cost_usd,
         cached: !paid.is_empty() && paid.iter().all(|stored| stored.response.run != context.run),
         attempts: paid.iter().map(|stored| stored.response.attempts).sum(),
-        latency_ms: paid.iter().map(|stored| u64::try_from(stored.response.latency.as_millis()).unwrap_or(u64::MAX)).sum(),
+        latency_ms: paid
+            .iter()
+            .map(|stored| u64::try_from(stored.response.latency.as_millis()).unwrap_or(u64::MAX))
+            .sum(),
     }
 }

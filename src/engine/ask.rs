@@ -63,7 +63,13 @@ pub struct Asker {
 
 impl Asker {
     /// Opens the way to `model`.
-    pub fn new(model: Model, store: Store, client: Client, pacer: Pacer, backoff: Backoff) -> Result<Asker, StoreError> {
+    pub fn new(
+        model: Model,
+        store: Store,
+        client: Client,
+        pacer: Pacer,
+        backoff: Backoff,
+    ) -> Result<Asker, StoreError> {
         let youngest = Timestamp::now().saturating_sub(FACT_LIFETIME).unwrap_or(Timestamp::MIN);
         let lacking = store
             .facts(&model.name.provider, &model.endpoint.base_url, &model.name.model)?
@@ -183,7 +189,12 @@ impl Asker {
                                 latency: answer.elapsed,
                             };
                             self.store.put(new).await?;
-                            let missing = || AskError::Unit(Status::Failed, "the answer was stored and cannot be found again".to_owned());
+                            let missing = || {
+                                AskError::Unit(
+                                    Status::Failed,
+                                    "the answer was stored and cannot be found again".to_owned(),
+                                )
+                            };
                             return self.store.get(&key)?.ok_or_else(missing);
                         }
                         Err(unreadable) => (unreadable.to_string(), None),
@@ -225,9 +236,8 @@ impl Asker {
     /// Whether a request that did not get through can be sent again; else why the run ends.
     fn transport_fault(&self, error: &TransportError, attempts: u32) -> Result<(), AskError> {
         let never_answered = self.answered.load(Ordering::Relaxed) == 0;
-        let nobody_there = matches!(error, TransportError::Connect { .. })
-            && never_answered
-            && attempts >= CONNECTS_BEFORE_GIVING_UP;
+        let nobody_there =
+            matches!(error, TransportError::Connect { .. }) && never_answered && attempts >= CONNECTS_BEFORE_GIVING_UP;
         if nobody_there || !error.can_pass() { Err(AskError::Stop(error.to_string())) } else { Ok(()) }
     }
 
@@ -262,7 +272,8 @@ impl Asker {
 
     /// What the limits of tokens a minute are charged: the prompt and what may come back.
     fn estimate(&self, request: &Request) -> u64 {
-        let texts = request.turns.iter().flat_map(|turn| &turn.parts).map(|part| estimate_tokens(&part.text)).sum::<u64>();
+        let texts =
+            request.turns.iter().flat_map(|turn| &turn.parts).map(|part| estimate_tokens(&part.text)).sum::<u64>();
         let system = request.system.as_deref().map_or(0, estimate_tokens);
         texts + system + estimate_tokens(&request.schema.json.to_string()) + EXPECTED_OUTPUT
     }

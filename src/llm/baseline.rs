@@ -29,9 +29,12 @@ pub fn cues(codebook: &Codebook, session: &Session, unit: &Unit) -> Map<String, 
 fn cue_value(field: &Field, session: &Session, prompts: &[&str]) -> Value {
     match &field.kind {
         FieldKind::Label(labels) => Value::String(cue_label(labels, prompts)),
-        FieldKind::Labels(labels) => {
-            labels.labels.iter().filter(|label| hits(&label.cues, prompts) > 0).map(|label| label.name.clone()).collect()
-        }
+        FieldKind::Labels(labels) => labels
+            .labels
+            .iter()
+            .filter(|label| hits(&label.cues, prompts) > 0)
+            .map(|label| label.name.clone())
+            .collect(),
         FieldKind::Score(score) => Value::from(cue_score(score, session, prompts)),
         FieldKind::Number => json!(0),
         FieldKind::Flag { cues } => Value::Bool(hits(cues, prompts) > 0),
@@ -158,7 +161,8 @@ fn mean_shares<'n>(parts: impl Iterator<Item = &'n str>, values: &[&Value]) -> O
     if values.is_empty() {
         return None;
     }
-    let mean = |part: &str| values.iter().filter_map(|value| value.get(part)?.as_f64()).sum::<f64>() / values.len() as f64;
+    let mean =
+        |part: &str| values.iter().filter_map(|value| value.get(part)?.as_f64()).sum::<f64>() / values.len() as f64;
     let means: Vec<(String, f64)> = parts.map(|part| (part.to_owned(), (mean(part) * 100.0).round() / 100.0)).collect();
     Some(Value::Object(means.into_iter().map(|(part, mean)| (part, Value::from(mean))).collect()))
 }

@@ -80,7 +80,9 @@ pub fn summary_table(tasks: &[TaskSummary]) -> String {
         let first = task.fields.first();
         let headlines: Vec<&FieldHeadline> = first
             .map(|field| {
-                let own = |line: &&FieldHeadline| line.field == field.field || line.field.starts_with(&format!("{}.", field.field));
+                let own = |line: &&FieldHeadline| {
+                    line.field == field.field || line.field.starts_with(&format!("{}.", field.field))
+                };
                 task.agreement.iter().filter(own).collect()
             })
             .unwrap_or_default();
@@ -114,10 +116,15 @@ pub fn summary_table(tasks: &[TaskSummary]) -> String {
 pub fn interval(estimate: &Estimate) -> String {
     let short = |number: f64| {
         let text = format!("{number:.2}");
-        text.strip_prefix("0.").map(|digits| format!(".{digits}")).or_else(|| text.strip_prefix("-0.").map(|digits| format!("-.{digits}"))).unwrap_or(text)
+        text.strip_prefix("0.")
+            .map(|digits| format!(".{digits}"))
+            .or_else(|| text.strip_prefix("-0.").map(|digits| format!("-.{digits}")))
+            .unwrap_or(text)
     };
     match (estimate.value, estimate.low, estimate.high) {
-        (Some(value), Some(low), Some(high)) => format!("{} [{}, {}]", short(value), short(low.max(-1.0)), short(high.min(1.0))),
+        (Some(value), Some(low), Some(high)) => {
+            format!("{} [{}, {}]", short(value), short(low.max(-1.0)), short(high.min(1.0)))
+        }
         (Some(value), ..) => format!("{} (no interval)", short(value)),
         (None, ..) => "undefined".to_owned(),
     }
@@ -160,7 +167,8 @@ pub fn answers(field: &FieldSummary) -> String {
 
 /// The table of `runs`.
 pub fn runs_table(runs: &[Manifest]) -> String {
-    let mut table = grid(&["run", "model", "units", "ok", "not ok", "output tokens", "cost", "finished"], &[2, 3, 5, 6]);
+    let mut table =
+        grid(&["run", "model", "units", "ok", "not ok", "output tokens", "cost", "finished"], &[2, 3, 5, 6]);
     for run in runs {
         table.add_row(vec![
             run.run.clone(),
@@ -186,11 +194,22 @@ pub fn run_details(run: &Manifest) -> String {
     let usage = totals.usage;
     let mut lines = vec![
         ("run", run.run.clone()),
-        ("task", format!("{} (codebook {} {})", run.task, run.codebook.path.display(), &run.codebook.hash[..8.min(run.codebook.hash.len())])),
+        (
+            "task",
+            format!(
+                "{} (codebook {} {})",
+                run.task,
+                run.codebook.path.display(),
+                &run.codebook.hash[..8.min(run.codebook.hash.len())]
+            ),
+        ),
         ("rater", run.rater.clone()),
         ("endpoint", run.endpoint.clone().unwrap_or_else(|| "none".to_owned())),
         ("inputs", format!("{} files", run.inputs.len())),
-        ("units", format!("{} ({}){}", totals.units, states.join(", "), if run.complete { "" } else { ", not complete" })),
+        (
+            "units",
+            format!("{} ({}){}", totals.units, states.join(", "), if run.complete { "" } else { ", not complete" }),
+        ),
         (
             "tokens",
             format!(

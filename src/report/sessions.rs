@@ -32,8 +32,11 @@ pub fn overview(sessions: &[SessionSummary]) -> String {
 pub fn skipped_lines(corpus: &Corpus) -> Vec<String> {
     const SHOWN: usize = 5;
     let skipped = corpus.skipped();
-    let mut lines: Vec<String> =
-        skipped.iter().take(SHOWN).map(|skipped| format!("skipped {}: {}", skipped.path.display(), skipped.reason)).collect();
+    let mut lines: Vec<String> = skipped
+        .iter()
+        .take(SHOWN)
+        .map(|skipped| format!("skipped {}: {}", skipped.path.display(), skipped.reason))
+        .collect();
     if skipped.len() > SHOWN {
         lines.push(format!("skipped {} more files that are no transcript", skipped.len() - SHOWN));
     }
@@ -42,7 +45,19 @@ pub fn skipped_lines(corpus: &Corpus) -> Vec<String> {
 
 /// One line a session.
 pub fn table(sessions: &[SessionSummary]) -> String {
-    let header = ["session", "started", "prompts", "interrupted", "tools", "failed", "rejected", "active", "output tokens", "commits", "model"];
+    let header = [
+        "session",
+        "started",
+        "prompts",
+        "interrupted",
+        "tools",
+        "failed",
+        "rejected",
+        "active",
+        "output tokens",
+        "commits",
+        "model",
+    ];
     let mut grid = grid(&header, &[2, 3, 4, 5, 6, 7, 8, 9]);
     for session in sessions {
         grid.add_row(vec![

@@ -152,7 +152,8 @@ fn insert(transaction: &Transaction<'_>, job: &Job) -> rusqlite::Result<Kept> {
             Ok(Kept::New)
         }
         Job::Retire(key) => {
-            let mut statement = transaction.prepare_cached("UPDATE response SET key = key || '#' || id WHERE key = ?1")?;
+            let mut statement =
+                transaction.prepare_cached("UPDATE response SET key = key || '#' || id WHERE key = ?1")?;
             statement.execute([key.to_string()])?;
             Ok(Kept::New)
         }
