@@ -2,7 +2,8 @@
 
 use crate::llm::price::{Price, PriceTable};
 use crate::llm::{Adapter, Endpoint, anthropic::Anthropic, gemini::Gemini, openai::OpenAi};
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use crate::source_error::SourceError;
+use miette::Diagnostic;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -23,21 +24,9 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file says something that has no meaning.
-    #[error("{path}:{line}: {message}", path = path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-        /// The file's text.
-        #[source_code]
-        text: NamedSource<String>,
-        /// The offending piece.
-        #[label("here")]
-        at: SourceSpan,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Invalid(Box<SourceError>),
     /// A model is not named as it should be.
     #[error("`{0}` is no model: expected PROVIDER/MODEL")]
     #[diagnostic(help(
@@ -308,13 +297,7 @@ impl Config {
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            ConfigError::Invalid {
-                path: path.to_owned(),
-                line: text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1,
-                message: error.message().replace('\n', " "),
-                text: NamedSource::new(path.display().to_string(), text.to_owned()),
-                at: span.into(),
-            }
+            ConfigError::Invalid(SourceError::new(path, text, span, error.message().replace('\n', " "), None))
         })
     }
 

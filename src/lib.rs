@@ -8,6 +8,7 @@
 
 #![warn(clippy::unwrap_used)]
 
+pub mod source_error;
 pub mod usage;
 pub mod session;
 pub mod corpus;
