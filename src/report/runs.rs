@@ -1,6 +1,6 @@
 //! Runs and their summaries as tables.
 
-use super::{dollars, grid};
+use super::{dollars, grid, text};
 use crate::agreement::{Estimate, FieldAgreement, PairFigures};
 use crate::run::{Manifest, Status, Totals};
 use crate::summary::{Distribution, FieldSummary};
@@ -109,7 +109,7 @@ pub fn summary_table(tasks: &[TaskSummary]) -> String {
             ]);
         }
     }
-    format!("{table}\n")
+    text(&table)
 }
 
 /// `.52 [.38, .65]`, or why there is no number.
@@ -181,7 +181,7 @@ pub fn runs_table(runs: &[Manifest]) -> String {
             run.finished.strftime("%Y-%m-%d %H:%M").to_string(),
         ]);
     }
-    format!("{table}\n")
+    text(&table)
 }
 
 /// One run, a line a fact.
