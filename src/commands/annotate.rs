@@ -20,6 +20,7 @@ use interrater::report::sessions::{overview, skipped_lines};
 use interrater::run::{Run, Settings, safe_name, write_json};
 use interrater::summary::summarise;
 use miette::{IntoDiagnostic, Result};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -209,7 +210,7 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
     let folder = run.folder.clone();
     let runs = [RunRows { manifest: run.manifest, rows }];
     let agreement = match gold {
-        Some(gold) if runs[0].rows.iter().any(|row| gold.rows.iter().any(|known| known.unit == row.unit)) => {
+        Some(gold) if has_common_units(gold, &runs[0]) => {
             let comparison =
                 Comparison { codebook, gold: Some(gold), runs: &runs, split: None, cluster: Cluster::Session };
             let ratings = comparison.fields().into_diagnostic()?;
@@ -223,6 +224,11 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
     let summary = TaskSummary { task, run: name.to_owned(), rater, totals, fields, agreement };
     write_json(&folder.join("summary.json"), &summary)?;
     Ok(summary)
+}
+
+fn has_common_units(gold: &Gold, run: &RunRows) -> bool {
+    let labelled: HashSet<&str> = gold.rows.iter().map(|row| row.unit.as_str()).collect();
+    run.rows.iter().any(|row| labelled.contains(row.unit.as_str()))
 }
 
 fn closing_lines(summaries: &[TaskSummary], config: &Config) {
