@@ -105,6 +105,8 @@ pub async fn model_row(
     let Some(prompt) = &work.prompt else { return Ok(row(context, work, nothing_to_ask(), Some(asker))) };
     let model = &asker.model;
     let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, work.sample);
+    // A run that is told to end keeps the answers that it has.
+    let refresh = if asker.wind_down.is_cancelled() { Refresh::Nothing } else { refresh };
     if refresh == Refresh::Everything {
         retire_chain(context, asker, &request).await?;
     }
