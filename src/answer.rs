@@ -328,3 +328,6 @@ fn holds(text: &str, quote: &str) -> bool {
     });
     in_order && any
 }
+
+#[cfg(test)]
+mod tests;
