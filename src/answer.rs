@@ -199,50 +199,51 @@ fn object(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), Answ
         Ok(_) => return Err(AnswerError::NoObject),
         Err(error) => error,
     };
-    let (inner, unfenced) = match unfence(trimmed) {
-        Some(inner) => (inner, true),
-        None => (trimmed, false),
+    let mut found: Option<(Map<String, Value>, bool, std::ops::Range<usize>)> = None;
+    let (mut broken, mut from) = (None, 0);
+    while let Some(span) = balanced(trimmed, from) {
+        from = span.end;
+        match lenient(&trimmed[span.clone()]) {
+            // Two objects would be two answers: nobody can say which one is meant.
+            Ok(_) if found.is_some() => {
+                return Err(AnswerError::Syntax("there is more than one JSON object".to_owned()));
+            }
+            Ok((object, comma)) => found = Some((object, comma, span)),
+            // Braces in prose are no answer; they are one's syntax error only if nothing else is there.
+            Err(error) => broken = broken.or(Some(error)),
+        }
+    }
+    let Some((object, comma, span)) = found else {
+        let started = trimmed.contains('{');
+        let reason = broken.unwrap_or(syntax);
+        return Err(if started { AnswerError::Syntax(reason.to_string()) } else { AnswerError::NoObject });
     };
-    let Some(span) = balanced(inner) else {
-        let started = inner.contains('{');
-        return Err(if started { AnswerError::Syntax(syntax.to_string()) } else { AnswerError::NoObject });
-    };
-    // Two objects would be two answers: nobody can say which one is meant.
-    if balanced(&inner[span.end..]).is_some_and(|next| serde_json::from_str::<Value>(&inner[span.end..][next]).is_ok())
-    {
+    // What follows might be a second answer that broke off.
+    if trimmed[from..].contains('{') {
         return Err(AnswerError::Syntax("there is more than one JSON object".to_owned()));
     }
-    let candidate = &inner[span.clone()];
-    let around = !inner[..span.start].trim().is_empty() || !inner[span.end..].trim().is_empty();
-    let (parsed, comma) = match serde_json::from_str::<Map<String, Value>>(candidate) {
-        Ok(object) => (object, false),
+    let fenced = trimmed[..span.start].contains("```") && trimmed[span.end..].contains("```");
+    let what = match (comma, fenced) {
+        (true, _) => "trailing comma removed",
+        (false, true) => "code fence removed",
+        (false, false) => "text around the object removed",
+    };
+    Ok((object, Some(what)))
+}
+
+/// An object as it is, or without its trailing commas.
+fn lenient(text: &str) -> Result<(Map<String, Value>, bool), serde_json::Error> {
+    match serde_json::from_str(text) {
+        Ok(object) => Ok((object, false)),
         Err(error) => {
-            let cleaned = without_trailing_commas(candidate);
-            let object = serde_json::from_str(&cleaned).map_err(|_| AnswerError::Syntax(error.to_string()))?;
-            (object, true)
+            serde_json::from_str(&without_trailing_commas(text)).map(|object| (object, true)).map_err(|_| error)
         }
-    };
-    let what = match (unfenced, around, comma) {
-        (_, _, true) => "trailing comma removed",
-        (true, ..) => "code fence removed",
-        (_, true, _) => "text around the object removed",
-        _ => "text around the object removed",
-    };
-    Ok((parsed, Some(what)))
+    }
 }
 
-/// The inside of a text that is one fenced code block, perhaps with prose before it.
-fn unfence(text: &str) -> Option<&str> {
-    let start = text.find("```")?;
-    let rest = &text[start + 3..];
-    let body = &rest[rest.find('\n')? + 1..];
-    let end = body.rfind("```")?;
-    body[..end].contains('{').then(|| body[..end].trim())
-}
-
-/// The span of the first balanced `{…}`, strings respected.
-fn balanced(text: &str) -> Option<std::ops::Range<usize>> {
-    let start = text.find('{')?;
+/// The span of the first balanced `{…}` at or after `from`, strings respected.
+fn balanced(text: &str, from: usize) -> Option<std::ops::Range<usize>> {
+    let start = from + text[from..].find('{')?;
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for (at, byte) in text.bytes().enumerate().skip(start) {
         match byte {
@@ -327,3 +328,6 @@ fn holds(text: &str, quote: &str) -> bool {
     });
     in_order && any
 }
+
+#[cfg(test)]
+mod tests;

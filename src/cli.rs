@@ -98,7 +98,7 @@ pub struct Sessions {
     #[arg(long, value_name = "UNIT", requires = "task")]
     pub show: Option<String>,
     /// The task that the rater has.
-    #[arg(long, value_name = "TASK")]
+    #[arg(long, value_name = "TASK", requires = "show")]
     pub task: Option<String>,
 }
 
@@ -196,16 +196,16 @@ pub struct Agree {
     #[arg(long, value_name = "NAME", help_heading = "A task")]
     pub field: Option<String>,
     /// The declared labels, in order.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', help_heading = "A ratings file")]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',', conflicts_with = "task", help_heading = "A ratings file")]
     pub labels: Vec<String>,
     /// What kind of answers they are.
-    #[arg(long, value_name = "LEVEL", default_value = "nominal", value_parser = ["nominal", "ordinal", "interval"], help_heading = "A ratings file")]
+    #[arg(long, value_name = "LEVEL", default_value = "nominal", value_parser = ["nominal", "ordinal", "interval"], conflicts_with = "task", help_heading = "A ratings file")]
     pub level: String,
     /// A file of the items' covariates, with the columns item,session.
-    #[arg(long, value_name = "FILE", help_heading = "A ratings file")]
+    #[arg(long, value_name = "FILE", conflicts_with = "task", help_heading = "A ratings file")]
     pub items: Option<PathBuf>,
     /// The rater that the others are compared with [default: gold, where there is one].
-    #[arg(long, value_name = "RATER", help_heading = "A ratings file")]
+    #[arg(long, value_name = "RATER", conflicts_with = "task", help_heading = "A ratings file")]
     pub reference: Option<String>,
     /// What is resampled as a whole: session, another column of the items file, or item.
     #[arg(long, value_name = "session|COLUMN|item", default_value = "session")]

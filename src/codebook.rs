@@ -424,3 +424,19 @@ impl Library {
         })
     }
 }
+
+#[cfg(test)]
+impl Codebook {
+    /// The codebook `prompts/<task>.md` with this text.
+    pub(crate) fn of_text(task: &str, text: &str) -> Result<Codebook, CodebookError> {
+        source::parse(&Path::new("prompts").join(format!("{task}.md")), text, &BTreeMap::new())
+    }
+
+    /// A codebook with a field of every type.
+    pub(crate) fn with_every_type() -> Codebook {
+        Codebook::of_text("all", tests::EVERY_TYPE).expect("the sample codebook is right")
+    }
+}
+
+#[cfg(test)]
+mod tests;

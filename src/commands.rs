@@ -53,16 +53,48 @@ pub enum UsageError {
     NoSessions(PathBuf),
     /// There is no such unit.
     #[error("there is no unit `{unit}` of task `{task}` here")]
-    #[diagnostic(help(
-        "`interrater sessions` lists the sessions; prompts are `agent:session-id#n`, from 1 to {prompts}"
-    ))]
+    #[diagnostic(help("{hint}"))]
     UnknownUnit {
         /// The id asked for.
         unit: String,
         /// The task.
         task: String,
-        /// How many prompts the session has, if it is known.
-        prompts: usize,
+        /// What units there are.
+        hint: String,
+    },
+    /// Nothing can be resampled by this in a task's gold.
+    #[error("units of a task cannot be resampled by `{0}`")]
+    #[diagnostic(help("--by session or --by item; other columns are for a ratings file with --items"))]
+    Cluster(String),
+    /// A run of another task was named.
+    #[error("run `{run}` is of task `{task}`, not of `{wanted}`")]
+    #[diagnostic(help("`interrater runs` lists the runs with their tasks"))]
+    OtherTask {
+        /// The run.
+        run: String,
+        /// Its task.
+        task: String,
+        /// The task asked for.
+        wanted: String,
+    },
+    /// The part of the gold that was asked for has no rows.
+    #[error("the gold of `{task}` has no units in split `{split}` ({gold})", gold = gold.display())]
+    #[diagnostic(help(
+        "its rows: {dev} in dev, {test} in test, {neither} in neither; the column `split` says where a row belongs"
+    ))]
+    EmptySplit {
+        /// The task.
+        task: String,
+        /// The gold file.
+        gold: PathBuf,
+        /// The split asked for.
+        split: String,
+        /// Rows in dev.
+        dev: usize,
+        /// Rows in test.
+        test: usize,
+        /// Rows in neither.
+        neither: usize,
     },
     /// A threshold is not in its form.
     #[error("`{0}` is no threshold")]

@@ -148,6 +148,10 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn rows(&self, bytes: &[u8]) -> Result<Vec<GoldRow>, GoldError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if let Some(line) = unclosed_quote(bytes) {
+            let message = "the double quote that opens here is never closed".to_owned();
+            return Err(GoldError::Csv { path: self.path.to_owned(), line, message });
+        }
         let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
         let header = reader.headers().map_err(|error| self.csv_error(&error))?.clone();
         self.check_header(&header)?;
@@ -269,18 +273,44 @@ impl Reader<'_> {
     }
 }
 
+/// The line, from 1, on which a quoted cell opens that the file ends in: as CSV is commonly read, it would silently swallow every row
+/// after it.
+pub fn unclosed_quote(bytes: &[u8]) -> Option<u64> {
+    enum Place {
+        CellStart,
+        Plain,
+        Quoted(u64),
+        /// After a quote within quotes: the end of the cell, or the first of a pair.
+        QuoteInQuotes(u64),
+    }
+    let (mut line, mut place) = (1, Place::CellStart);
+    for byte in bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes) {
+        place = match (byte, place) {
+            (b'"', Place::CellStart) => Place::Quoted(line),
+            (b'"', Place::Quoted(opened)) => Place::QuoteInQuotes(opened),
+            (b'"', Place::QuoteInQuotes(opened)) => Place::Quoted(opened),
+            (_, Place::Quoted(opened)) => Place::Quoted(opened),
+            (b',' | b'\n' | b'\r', _) => Place::CellStart,
+            _ => Place::Plain,
+        };
+        line += u64::from(*byte == b'\n');
+    }
+    if let Place::Quoted(opened) = place { Some(opened) } else { None }
+}
+
 /// A cell's value. Unlike a model's, a gold score may be a fraction: it can be the mean of two humans.
 fn parse_cell(field: &Field, text: &str) -> Result<Value, String> {
     let pairs = || -> Result<Map<String, Value>, String> {
-        text.split(';')
-            .map(|pair| {
-                let (name, value) =
-                    pair.split_once('=').ok_or_else(|| format!("is `{text}`; expected name=value;name=value"))?;
-                let value =
-                    serde_json::from_str(value.trim()).map_err(|_| format!("has `{pair}`, which is no value"))?;
-                Ok((name.trim().to_owned(), value))
-            })
-            .collect()
+        let mut pairs = Map::new();
+        for pair in text.split(';') {
+            let (name, value) =
+                pair.split_once('=').ok_or_else(|| format!("is `{text}`; expected name=value;name=value"))?;
+            let value = serde_json::from_str(value.trim()).map_err(|_| format!("has `{pair}`, which is no value"))?;
+            if pairs.insert(name.trim().to_owned(), value).is_some() {
+                return Err(format!("has `{}` twice", name.trim()));
+            }
+        }
+        Ok(pairs)
     };
     let value = match &field.kind {
         FieldKind::Text => return Ok(Value::String(text.to_owned())),

@@ -18,6 +18,8 @@ const HEAD_BYTES: usize = 1_200;
 const LARGEST_EVENT_SHARE: f64 = 0.25;
 /// The share of the limit that a cut in the middle gives to the beginning.
 const BEGINNING_SHARE: f64 = 0.35;
+/// Tokens kept free for the marks of what is left out: at most three gaps.
+const MARKS: u64 = 75;
 
 /// How many tokens a text has, roughly: exact counts exist for one model family only.
 pub fn estimate_tokens(text: &str) -> u64 {
@@ -219,13 +221,19 @@ fn injected(source: InjectedSource) -> &'static str {
     }
 }
 
-/// Control characters and terminal escapes carry no words, and some would hide others.
+/// Control characters and terminal escapes carry no words, and some would hide others. Rare ends of line become common ones, so that
+/// they are indented like these.
 fn printable(text: &str) -> Cow<'_, str> {
+    const LINE_ENDS: [char; 3] = ['\u{2028}', '\u{2029}', '\u{85}'];
     let hidden = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
     };
-    if text.contains(hidden) { Cow::Owned(text.replace(hidden, "")) } else { Cow::Borrowed(text) }
+    match (text.contains(LINE_ENDS), text.contains(hidden)) {
+        (true, _) => Cow::Owned(text.replace(LINE_ENDS, "\n").replace(hidden, "")),
+        (false, true) => Cow::Owned(text.replace(hidden, "")),
+        (false, false) => Cow::Borrowed(text),
+    }
 }
 
 /// Follow-up lines are indented, so that no text can pass for the start of another event.
@@ -281,14 +289,14 @@ fn ceil_boundary(text: &str, at: usize) -> usize {
     text.ceil_char_boundary(at.min(text.len()))
 }
 
-/// Which events fit the limit. The target and the session's first prompt always stay.
+/// Which events fit the limit. The target always stays, and the session's first prompt is the next to find room.
 fn keep(lines: &[Line], budget: u64, cut: Cut) -> Vec<bool> {
     let total: u64 = lines.iter().map(|line| line.tokens).sum();
     if total <= budget {
         return vec![true; lines.len()];
     }
     let mut kept = vec![false; lines.len()];
-    let mut left = budget;
+    let mut left = budget.saturating_sub(MARKS);
     let mut take = |at: usize, left: &mut u64| {
         if kept[at] {
             return true;
@@ -369,3 +377,6 @@ fn facts(session: &Session) -> impl Iterator<Item = &str> {
     });
     events.chain(session.models.iter().map(String::as_str))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,9 @@
 //! columns may stand in any order, and columns that nobody asked for are named in a notice.
 
 use super::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
+use crate::gold::unclosed_quote;
 use csv::StringRecord;
-use std::fs::File;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -93,6 +94,14 @@ pub enum FileError {
         /// The cluster column.
         column: String,
     },
+    /// A quote that is never closed: it would swallow every row after it.
+    #[error("{path}:{line}: the double quote that opens here is never closed", path = .path.display())]
+    OpenQuote {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+    },
     /// There is not one rating.
     #[error("{path}: no ratings below the header", path = .path.display())]
     Empty {
@@ -132,6 +141,7 @@ impl FileError {
                     _ => None,
                 }
             }
+            FileError::OpenQuote { .. } => Some("close it, or double it (\"\") where it belongs to the label itself"),
             FileError::NoColumn { .. } => Some("the long form has one row a rating: item,annotator,label"),
             _ => None,
         }
@@ -186,6 +196,9 @@ impl RatingsFile {
             true => None,
             false => sheet.position(wanted),
         };
+        if let (Some(path), false, None) = (&self.items, clustered_by_items || self.by_item, own_clusters) {
+            notices.push(format!("{}: no column '{wanted}', so each item is its own cluster", path.display()));
+        }
         if self.cluster.is_some() && !clustered_by_items && own_clusters.is_none() && !self.by_item {
             return Err(sheet.no_column(wanted, &["item", "annotator", "label", wanted]));
         }
@@ -249,15 +262,18 @@ fn read_clusters(path: &Path, wanted: &str, builder: &mut RatingsBuilder) -> Res
 /// A CSV file that knows where it is.
 struct Sheet {
     path: PathBuf,
-    reader: csv::Reader<File>,
+    reader: csv::Reader<Cursor<Vec<u8>>>,
     header: Vec<String>,
     line: u64,
 }
 
 impl Sheet {
     fn open(path: &Path) -> Result<Sheet, FileError> {
-        let file = File::open(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
-        let mut reader = csv::ReaderBuilder::new().from_reader(file);
+        let bytes = std::fs::read(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
+        if let Some(line) = unclosed_quote(&bytes) {
+            return Err(FileError::OpenQuote { path: path.to_owned(), line });
+        }
+        let mut reader = csv::ReaderBuilder::new().from_reader(Cursor::new(bytes));
         let header = reader.headers().map_err(|source| FileError::Csv { path: path.to_owned(), line: 1, source })?;
         let header: Vec<String> = (header.iter().enumerate())
             .map(|(place, name)| if place == 0 { name.trim_start_matches('\u{feff}') } else { name }.to_owned())

@@ -3,15 +3,15 @@
 use super::{Exit, UsageError, config, library, print, print_json};
 use interrater::agreement::{self, Collapse, FieldAgreement, RatingsFile, Resampling, Settings};
 use interrater::cli::{Agree, Common};
-use interrater::codebook::Codebook;
+use interrater::codebook::{Codebook, UnitKind};
 use interrater::config::Config;
 use interrater::corpus;
 use interrater::evaluation::{Cluster, Comparison, FieldRatings, RunRows};
 use interrater::gold::{Gold, Split};
 use interrater::report::terminal::{self, TableOptions};
-use interrater::run::Run;
+use interrater::run::{Manifest, Run};
+use interrater::session::{SessionId, SessionSummary};
 use interrater::store::{Evaluation, Store};
-use interrater::unit::units;
 use jiff::Timestamp;
 use miette::{IntoDiagnostic, Result};
 use std::collections::HashSet;
@@ -19,11 +19,15 @@ use std::path::{Path, PathBuf};
 
 /// Computes and prints.
 pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
-    let (fields, warnings) = match (&args.file, &args.task) {
+    let (fields, mut warnings) = match (&args.file, &args.task) {
         (Some(file), _) => ratings_file(file, args)?,
         (None, Some(task)) => (task_fields(task, args, common)?, Vec::new()),
         (None, None) => unreachable!("clap asks for one of the two"),
     };
+    warnings.extend(fields.iter().filter(|field| field.pairs.is_empty()).map(|field| match field.raters.as_slice() {
+        [only] => format!("{}: `{}` is the only rater, so there is nothing to compare", field.field, only.rater),
+        _ => format!("{}: there are no two raters to compare", field.field),
+    }));
     if common.json {
         print_json(&serde_json::json!({ "fields": fields, "warnings": warnings }))?;
     } else {
@@ -74,14 +78,21 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
         return Err(UsageError::NothingToCompare(task.to_owned()).into());
     }
     if let Some(gold) = &gold {
-        check_units(gold, &runs, codebook, &config)?;
+        check_units(gold, codebook.unit, &[], &runs, &config)?;
     }
     let split = match args.split.as_str() {
         "dev" => Some(Split::Dev),
         "test" => Some(Split::Test),
         _ => None,
     };
-    let cluster = if args.by == "item" { Cluster::Item } else { Cluster::Session };
+    if let Some(gold) = &gold {
+        check_split(gold, split, task, &args.split)?;
+    }
+    let cluster = match args.by.as_str() {
+        "session" => Cluster::Session,
+        "item" => Cluster::Item,
+        other => return Err(UsageError::Cluster(other.to_owned()).into()),
+    };
     let comparison = Comparison { codebook, gold: gold.as_ref(), runs: &runs, split, cluster };
     let ratings = choose(comparison.fields().into_diagnostic()?, codebook, args)?;
     let fields = agree_fields(task, &ratings, cluster, resampling(args), args.collapse.as_deref())?;
@@ -98,50 +109,77 @@ fn open_runs(config: &Config, codebook: &Codebook, named: &[String]) -> Result<V
     } else {
         named.iter().map(|name| Run::open(&config.paths.runs, name)).collect::<Result<_, _>>()?
     };
+    if let Some(other) = runs.iter().find(|run| run.manifest.task != codebook.task) {
+        let Manifest { run, task, .. } = other.manifest.clone();
+        return Err(UsageError::OtherTask { run, task, wanted: codebook.task.clone() }.into());
+    }
     runs.into_iter().map(|run| Ok(RunRows { rows: run.annotations()?, manifest: run.manifest })).collect()
 }
 
-/// Gold on a unit that exists nowhere is a mistake in the gold: it would silently be compared with nothing.
-pub fn check_units(gold: &Gold, runs: &[RunRows], codebook: &Codebook, config: &Config) -> Result<()> {
-    let in_runs: HashSet<&str> = runs.iter().flat_map(|run| &run.rows).map(|row| row.unit.as_str()).collect();
-    let missing = |known: &HashSet<String>| {
-        gold.rows.iter().find(|row| !in_runs.contains(row.unit.as_str()) && !known.contains(row.unit.as_str()))
-    };
-    if missing(&HashSet::new()).is_none() {
+/// An empty part of the gold would give no figure and no reason.
+fn check_split(gold: &Gold, split: Option<Split>, task: &str, name: &str) -> Result<(), UsageError> {
+    if gold.rows.iter().any(|row| split.is_none() || row.split == split) {
         return Ok(());
     }
-    let paths: Vec<PathBuf> = config
-        .input
-        .sessions
-        .iter()
+    let count = |split| gold.rows.iter().filter(|row| row.split == split).count();
+    Err(UsageError::EmptySplit {
+        task: task.to_owned(),
+        gold: gold.path.clone(),
+        split: name.to_owned(),
+        dev: count(Some(Split::Dev)),
+        test: count(Some(Split::Test)),
+        neither: count(None),
+    })
+}
+
+/// Gold on a unit that exists nowhere is a mistake in the gold: it would silently be compared with nothing.
+///
+/// Units are those of the sessions at hand, of runs, and of the transcripts that the configuration names. Where it names none that are
+/// here, nobody can say that a session does not exist.
+pub fn check_units(
+    gold: &Gold,
+    kind: UnitKind,
+    at_hand: &[SessionSummary],
+    runs: &[RunRows],
+    config: &Config,
+) -> Result<()> {
+    let mut known = unit_ids(at_hand, kind);
+    known.extend(runs.iter().flat_map(|run| &run.rows).map(|row| row.unit.to_string()));
+    if gold.rows.iter().all(|row| known.contains(row.unit.as_str())) {
+        return Ok(());
+    }
+    let configured = configured_sessions(config)?;
+    known.extend(unit_ids(&configured, kind));
+    let sessions: HashSet<&SessionId> = at_hand.iter().chain(&configured).map(|session| &session.id).collect();
+    for row in gold.rows.iter().filter(|row| !known.contains(row.unit.as_str())) {
+        let hint = if sessions.contains(&row.unit.session()) {
+            "the session is there, but has no such prompt; `interrater sessions` shows how many it has"
+        } else if !configured.is_empty() {
+            "no such session in [input] sessions of the configuration, nor in a run; correct the id or name the transcripts there"
+        } else {
+            continue;
+        };
+        return Err(gold.error_at(row, format!("unknown unit `{}`", row.unit), hint.to_owned()).into());
+    }
+    Ok(())
+}
+
+/// The sessions that the configuration names, as far as they are here.
+fn configured_sessions(config: &Config) -> Result<Vec<SessionSummary>> {
+    let paths: Vec<PathBuf> = (config.input.sessions.iter())
         .map(|path| interrater::config::expand_home(path, &super::environment))
         .filter(|path| path.exists())
         .collect();
-    // Without transcripts nobody can say which units exist.
-    let Ok(corpus) = corpus::find(&paths) else { return Ok(()) };
-    let known: HashSet<String> = corpus
-        .read_all(|session| {
-            units(&session, codebook.unit).into_iter().map(|unit| unit.id.to_string()).collect::<Vec<_>>()
-        })
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()
-        .into_diagnostic()?
-        .concat()
-        .into_iter()
-        .collect();
-    let sessions: HashSet<&str> = corpus.sources().iter().map(|source| source.id.as_str()).collect();
-    match missing(&known) {
-        None => Ok(()),
-        Some(row) => {
-            let session = row.unit.session();
-            let hint = if sessions.contains(session.as_str()) {
-                "the session is there, but has no such prompt; `interrater sessions` shows how many it has"
-            } else {
-                "no such session in [input] sessions of the configuration, nor in a run; correct the id or name the transcripts there"
-            };
-            Err(gold.error_at(row, format!("unknown unit `{}`", row.unit), hint.to_owned()).into())
-        }
-    }
+    let Ok(corpus) = corpus::find(&paths) else { return Ok(Vec::new()) };
+    corpus.read_all(|session| session.summary()).into_iter().collect::<Result<_, _>>().into_diagnostic()
+}
+
+fn unit_ids(sessions: &[SessionSummary], kind: UnitKind) -> HashSet<String> {
+    let ids = sessions.iter().flat_map(|session| match kind {
+        UnitKind::Session => vec![session.id.to_string()],
+        UnitKind::Prompt => (1..=session.prompts).map(|ordinal| format!("{}#{ordinal}", session.id)).collect(),
+    });
+    ids.collect()
 }
 
 fn choose(fields: Vec<FieldRatings>, codebook: &Codebook, args: &Agree) -> Result<Vec<FieldRatings>> {

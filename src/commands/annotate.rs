@@ -42,6 +42,11 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         skipped_lines(&corpus).iter().for_each(|line| eprintln!("{line}"));
         eprintln!("{}", overview(&sessions));
     }
+    for (codebook, gold) in codebooks.iter().zip(&golds) {
+        if let Some(gold) = gold {
+            check_units(gold, codebook.unit, &sessions, &[], &config)?;
+        }
+    }
     let sampling = Sampling { limit: args.limit.map(|limit| limit as usize), shuffle: args.shuffle };
     let tasks = codebooks
         .iter()
@@ -58,11 +63,6 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     };
     if args.dry_run {
         return dry_run(&plan, &rater, args.samples, common);
-    }
-    for (codebook, gold) in codebooks.iter().zip(&golds) {
-        if let Some(gold) = gold {
-            check_units(gold, &[], codebook, &config)?;
-        }
     }
     let job = Job {
         rater,

@@ -1,7 +1,8 @@
 //! `sessions`: what the readers find, and what a rater would see.
 
-use super::{Exit, UsageError, config, library, print, session_paths};
+use super::{Exit, UsageError, config, library, print, print_json, session_paths};
 use interrater::cli::{Common, Sessions};
+use interrater::codebook::UnitKind;
 use interrater::config::Config;
 use interrater::corpus::{self, Corpus};
 use interrater::material;
@@ -10,13 +11,14 @@ use interrater::report::sessions::{overview, skipped_lines, table};
 use interrater::session::SessionId;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
+use serde_json::json;
 
 /// Lists sessions, or shows one unit's material.
 pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     let config = config(common)?;
     let corpus = corpus::find(&session_paths(&args.paths, &config)?)?;
     if let (Some(unit), Some(task)) = (&args.show, &args.task) {
-        return show(&config, &corpus, unit, task);
+        return show(&config, &corpus, unit, task, common);
     }
     let sessions =
         corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, _>>().into_diagnostic()?;
@@ -35,27 +37,42 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
 }
 
 /// Prints the messages that a model would get for the unit, and how much of the session they cover.
-fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str) -> Result<Exit> {
+fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, common: &Common) -> Result<Exit> {
     let library = library(config)?;
     let codebook = library.task(task)?;
     let id = SessionId::of_unit(wanted);
-    let unknown = |prompts| UsageError::UnknownUnit { unit: wanted.to_owned(), task: task.to_owned(), prompts };
-    let source = corpus.sources().iter().find(|source| source.id == id).ok_or_else(|| unknown(0))?;
+    let unknown = |hint: String| UsageError::UnknownUnit { unit: wanted.to_owned(), task: task.to_owned(), hint };
+    let source = (corpus.sources().iter().find(|source| source.id == id)).ok_or_else(|| {
+        unknown(format!("there is no session `{id}`; `interrater sessions` lists those that there are"))
+    })?;
     let session = corpus::read(source)?;
-    let unit = units(&session, codebook.unit)
-        .into_iter()
-        .find(|unit| unit.id.as_str() == wanted)
-        .ok_or_else(|| unknown(session.prompts().count()))?;
+    let unit = units(&session, codebook.unit).into_iter().find(|unit| unit.id.as_str() == wanted).ok_or_else(|| {
+        unknown(match (codebook.unit, session.prompts().count()) {
+            (UnitKind::Session, _) => format!("its units are sessions: `{id}`"),
+            (UnitKind::Prompt, 0) => "its units are prompts, and this session has none".to_owned(),
+            (UnitKind::Prompt, last) => format!("its units are prompts: `{id}#1` to `{id}#{last}`"),
+        })
+    })?;
     let material = material::render(&session, &unit, &codebook.sees);
     let prompt = Prompter::new(&library, [codebook])?.render(task, &session, &unit, &material)?;
-    let parts = prompt.system.iter().chain(prompt.parts.iter().map(|part| &part.text));
-    print(&format!("{}\n", parts.cloned().collect::<Vec<_>>().join("\n\n")))?;
-    eprintln!(
-        "{unit}: {:.0} % of the text, {:.0} % of the prompts, about {} tokens",
-        material.coverage.tokens * 100.0,
-        material.coverage.prompts * 100.0,
-        material::estimate_tokens(&material.text),
-        unit = unit.id,
-    );
+    let tokens = material::estimate_tokens(&material.text);
+    let parts: Vec<&str> = prompt.parts.iter().map(|part| part.text.as_str()).collect();
+    if common.json {
+        print_json(&json!({
+            "unit": unit.id, "task": task, "coverage": material.coverage, "material_tokens": tokens, "events": material.shown,
+            "system": prompt.system, "parts": parts, "schema": prompt.schema.json,
+        }))?;
+    } else {
+        let texts: Vec<&str> = prompt.system.as_deref().into_iter().chain(parts).collect();
+        print(&format!("{}\n", texts.join("\n\n")))?;
+    }
+    if !common.quiet {
+        eprintln!(
+            "{unit}: {:.0} % of the text, {:.0} % of the prompts, about {tokens} tokens",
+            material.coverage.tokens * 100.0,
+            material.coverage.prompts * 100.0,
+            unit = unit.id,
+        );
+    }
     Ok(Exit::Done)
 }
