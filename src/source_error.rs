@@ -44,4 +44,9 @@ impl SourceError {
             at: (start..span.end.clamp(start, text.len())).into(),
         })
     }
+
+    /// The offending piece.
+    pub fn piece(&self) -> &str {
+        &self.text.inner()[self.at.offset()..self.at.offset() + self.at.len()]
+    }
 }
