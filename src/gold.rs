@@ -6,6 +6,7 @@
 
 use crate::answer;
 use crate::codebook::{Codebook, Field, FieldKind, UnitKind};
+use crate::sheet::{Lines, reason, unclosed_quote, without_mark};
 use crate::unit::UnitId;
 use miette::Diagnostic;
 use serde_json::{Map, Value};
@@ -147,19 +148,24 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn rows(&self, bytes: &[u8]) -> Result<Vec<GoldRow>, GoldError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let bytes = without_mark(bytes);
         if let Some(line) = unclosed_quote(bytes) {
             let message = "the double quote that opens here is never closed".to_owned();
             return Err(GoldError::Csv { path: self.path.to_owned(), line, message });
         }
         let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
-        let header = reader.headers().map_err(|error| self.csv_error(&error))?.clone();
+        let mut lines = Lines::default();
+        let header = reader.headers().map_err(|error| self.csv_error(&error, 1))?.clone();
         self.check_header(&header)?;
         let mut rows: Vec<GoldRow> = Vec::new();
         let mut seen: BTreeMap<(UnitId, String), usize> = BTreeMap::new();
         for record in reader.records() {
-            let record = record.map_err(|error| self.csv_error(&error))?;
-            let Some(row) = self.row(&header, &record)? else { continue };
+            let record = record.map_err(|error| {
+                let line = error.position().map_or(1, |position| lines.of(bytes, position));
+                self.csv_error(&error, line)
+            })?;
+            let line = record.position().map_or(0, |position| lines.of(bytes, position));
+            let Some(row) = self.row(&header, &record, line)? else { continue };
             let key = (row.unit.clone(), row.rater.clone());
             match seen.get(&key).map(|at| &rows[*at]) {
                 None => {
@@ -210,8 +216,12 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn row(&self, header: &csv::StringRecord, record: &csv::StringRecord) -> Result<Option<GoldRow>, GoldError> {
-        let line = record.position().map_or(0, csv::Position::line);
+    fn row(
+        &self,
+        header: &csv::StringRecord,
+        record: &csv::StringRecord,
+        line: u64,
+    ) -> Result<Option<GoldRow>, GoldError> {
         if record.iter().all(str::is_empty) {
             return Ok(None);
         }
@@ -260,42 +270,9 @@ impl Reader<'_> {
         GoldError::Cell { path: self.path.to_owned(), line, message, hint: hint.to_owned() }
     }
 
-    fn csv_error(&self, error: &csv::Error) -> GoldError {
-        let line = error.position().map_or(1, csv::Position::line);
-        let message = match error.kind() {
-            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                format!("this row has {len} cells, the header has {expected_len}")
-            }
-            csv::ErrorKind::Utf8 { .. } => "this row is not UTF-8".to_owned(),
-            _ => error.to_string(),
-        };
-        GoldError::Csv { path: self.path.to_owned(), line, message }
+    fn csv_error(&self, error: &csv::Error, line: u64) -> GoldError {
+        GoldError::Csv { path: self.path.to_owned(), line, message: reason(error) }
     }
-}
-
-/// The line, from 1, on which a quoted cell opens that the file ends in: as CSV is commonly read, it would silently swallow every row
-/// after it.
-pub fn unclosed_quote(bytes: &[u8]) -> Option<u64> {
-    enum Place {
-        CellStart,
-        Plain,
-        Quoted(u64),
-        /// After a quote within quotes: the end of the cell, or the first of a pair.
-        QuoteInQuotes(u64),
-    }
-    let (mut line, mut place) = (1, Place::CellStart);
-    for byte in bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes) {
-        place = match (byte, place) {
-            (b'"', Place::CellStart) => Place::Quoted(line),
-            (b'"', Place::Quoted(opened)) => Place::QuoteInQuotes(opened),
-            (b'"', Place::QuoteInQuotes(opened)) => Place::Quoted(opened),
-            (_, Place::Quoted(opened)) => Place::Quoted(opened),
-            (b',' | b'\n' | b'\r', _) => Place::CellStart,
-            _ => Place::Plain,
-        };
-        line += u64::from(*byte == b'\n');
-    }
-    if let Place::Quoted(opened) = place { Some(opened) } else { None }
 }
 
 /// A cell's value. Unlike a model's, a gold score may be a fraction: it can be the mean of two humans.
@@ -334,3 +311,6 @@ fn parse_cell(field: &Field, text: &str) -> Result<Value, String> {
     };
     answer::check(field, value)
 }
+
+#[cfg(test)]
+mod tests;

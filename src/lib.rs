@@ -36,6 +36,7 @@ pub mod store;
 pub mod run;
 pub mod engine;
 pub mod forecast;
+pub mod sheet;
 pub mod gold;
 pub mod agreement;
 pub mod report;

@@ -144,3 +144,6 @@ fn quantile(sorted: &[f64], p: f64) -> Option<f64> {
     let high = sorted[(low + 1).min(last)];
     Some(sorted[low] + share * (high - sorted[low]))
 }
+
+#[cfg(test)]
+mod tests;

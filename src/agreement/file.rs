@@ -4,10 +4,11 @@
 //! columns may stand in any order, and columns that nobody asked for are named in a notice.
 
 use super::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
-use crate::gold::unclosed_quote;
+use crate::sheet::{Lines, unclosed_quote, without_mark};
 use csv::StringRecord;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Why a ratings file cannot be read.
@@ -22,14 +23,14 @@ pub enum FileError {
         source: std::io::Error,
     },
     /// A line is not CSV in UTF-8, or has more or fewer columns than the header.
-    #[error("{path}:{line}: {source} (RFC 4180: quote a label that holds a comma, a quote or a line break, and double its quotes)", path = .path.display())]
+    #[error("{path}:{line}: {reason}", path = .path.display(), reason = crate::sheet::reason(.error))]
     Csv {
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: u64,
         /// Why.
-        source: csv::Error,
+        error: csv::Error,
     },
     /// A column is missing.
     #[error("{path}:1: no column '{column}' (the columns are: {found}); the header must name {wanted}", path = .path.display())]
@@ -141,6 +142,9 @@ impl FileError {
                     _ => None,
                 }
             }
+            FileError::Csv { .. } => Some(
+                "a label that holds a comma, a quote or a line break stands in double quotes, its own quotes doubled",
+            ),
             FileError::OpenQuote { .. } => Some("close it, or double it (\"\") where it belongs to the label itself"),
             FileError::NoColumn { .. } => Some("the long form has one row a rating: item,annotator,label"),
             _ => None,
@@ -262,8 +266,10 @@ fn read_clusters(path: &Path, wanted: &str, builder: &mut RatingsBuilder) -> Res
 /// A CSV file that knows where it is.
 struct Sheet {
     path: PathBuf,
-    reader: csv::Reader<Cursor<Vec<u8>>>,
+    bytes: Arc<[u8]>,
+    reader: csv::Reader<Cursor<Arc<[u8]>>>,
     header: Vec<String>,
+    lines: Lines,
     line: u64,
 }
 
@@ -273,17 +279,16 @@ impl Sheet {
         if let Some(line) = unclosed_quote(&bytes) {
             return Err(FileError::OpenQuote { path: path.to_owned(), line });
         }
-        let mut reader = csv::ReaderBuilder::new().from_reader(Cursor::new(bytes));
-        let header = reader.headers().map_err(|source| FileError::Csv { path: path.to_owned(), line: 1, source })?;
-        let header: Vec<String> = (header.iter().enumerate())
-            .map(|(place, name)| if place == 0 { name.trim_start_matches('\u{feff}') } else { name }.to_owned())
-            .collect();
+        let bytes: Arc<[u8]> = without_mark(&bytes).into();
+        let mut reader = csv::ReaderBuilder::new().from_reader(Cursor::new(bytes.clone()));
+        let header = reader.headers().map_err(|error| FileError::Csv { path: path.to_owned(), line: 1, error })?;
+        let header: Vec<String> = header.iter().map(str::to_owned).collect();
         for (place, column) in header.iter().enumerate() {
             if header[..place].contains(column) {
                 return Err(FileError::ColumnTwice { path: path.to_owned(), column: column.clone() });
             }
         }
-        Ok(Sheet { path: path.to_owned(), reader, header, line: 1 })
+        Ok(Sheet { path: path.to_owned(), bytes, reader, header, lines: Lines::default(), line: 1 })
     }
 
     fn position(&self, column: &str) -> Option<usize> {
@@ -317,12 +322,14 @@ impl Sheet {
 
     fn next(&mut self) -> Result<Option<StringRecord>, FileError> {
         let mut record = StringRecord::new();
-        let more = self.reader.read_record(&mut record).map_err(|source| FileError::Csv {
+        let more = self.reader.read_record(&mut record).map_err(|error| FileError::Csv {
             path: self.path.clone(),
-            line: source.position().map_or(self.line + 1, csv::Position::line),
-            source,
+            line: error.position().map_or(self.line + 1, |position| self.lines.of(&self.bytes, position)),
+            error,
         })?;
-        self.line = record.position().map_or(self.line, csv::Position::line);
+        if let Some(position) = record.position().filter(|_| more) {
+            self.line = self.lines.of(&self.bytes, position);
+        }
         Ok(more.then_some(record))
     }
 

@@ -166,3 +166,6 @@ fn mean_shares<'n>(parts: impl Iterator<Item = &'n str>, values: &[&Value]) -> O
     let means: Vec<(String, f64)> = parts.map(|part| (part.to_owned(), (mean(part) * 100.0).round() / 100.0)).collect();
     Some(Value::Object(means.into_iter().map(|(part, mean)| (part, Value::from(mean))).collect()))
 }
+
+#[cfg(test)]
+mod tests;
