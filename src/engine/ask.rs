@@ -146,7 +146,7 @@ impl Asker {
             Err(AskError::Unit(Unanswered { status: Status::Failed, reason, .. })) => {
                 let failed = self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
                 if failed >= UNITS_IN_A_ROW {
-                    return Err(AskError::Stop(format!("{failed} units in a row got no answer; the last: {reason}")));
+                    return Err(self.stop(format!("{failed} units in a row got no answer; the last: {reason}")));
                 }
             }
             Err(_) => {}
@@ -224,7 +224,7 @@ impl Asker {
                     }
                 }
                 Ok(answer) => match self.fault(&answer, &lacking) {
-                    Fault::Stop(message) | Fault::BadRequest(message) => return Err(AskError::Stop(message)),
+                    Fault::Stop(message) | Fault::BadRequest(message) => return Err(self.stop(message)),
                     Fault::TooLong(message) => {
                         return unit(Status::Failed, format!("too long for the model: {message}"), attempts);
                     }
@@ -261,7 +261,13 @@ impl Asker {
         let never_answered = self.answered.load(Ordering::Relaxed) == 0;
         let nobody_there =
             matches!(error, TransportError::Connect { .. }) && never_answered && attempts >= CONNECTS_BEFORE_GIVING_UP;
-        if nobody_there || !error.can_pass() { Err(AskError::Stop(error.to_string())) } else { Ok(()) }
+        if nobody_there || !error.can_pass() { Err(self.stop(error.to_string())) } else { Ok(()) }
+    }
+
+    /// Ends the run. No request goes out after this, also not in the place of the one that was just answered.
+    fn stop(&self, message: String) -> AskError {
+        self.wind_down.cancel();
+        AskError::Stop(message)
     }
 
     async fn wait(&self, delay: Duration) -> Result<(), AskError> {
