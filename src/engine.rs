@@ -5,6 +5,7 @@
 
 pub mod annotate;
 pub mod ask;
+mod key;
 pub mod plan;
 
 pub use annotate::Refresh;

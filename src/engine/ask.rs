@@ -1,6 +1,7 @@
 //! One request to a model: from the store if it was ever answered, else over the wire, paced and retried. An answer is in the store
 //! before anyone sees it.
 
+use super::key::without_key;
 use crate::config::Model;
 use crate::llm::client::{Answer, Client, TransportError};
 use crate::llm::pace::Pacer;
@@ -178,6 +179,8 @@ impl Asker {
                 () = self.abandon.cancelled() => return Err(AskError::Cancelled),
             };
             attempts += 1;
+            let api_key = self.model.endpoint.api_key.as_ref();
+            let sent = sent.map(|answer| Answer { body: without_key(answer.body, api_key), ..answer });
             let (reason, after) = match sent {
                 Err(error) => {
                     if matches!(error, TransportError::Timeout { .. }) {
