@@ -5,6 +5,7 @@
 
 pub mod annotate;
 pub mod ask;
+mod key;
 pub mod plan;
 
 pub use annotate::Refresh;
@@ -57,7 +58,7 @@ pub enum EngineError {
     /// A session that was there is no longer readable.
     #[error(transparent)]
     Session(#[from] ReadError),
-    /// The HTTP client cannot be made.
+    /// The run's folder is held by another process.
     #[error("another process is writing {folder}", folder = .0.display())]
     #[diagnostic(help("wait for it, or name this run with --run"))]
     Busy(PathBuf),
@@ -187,7 +188,7 @@ pub async fn run(
     produced?;
     match stopped {
         Some(AskError::Store(error)) => Err(error.into()),
-        Some(AskError::Stop(message) | AskError::Unit(_, message)) => {
+        Some(AskError::Stop(message) | AskError::Unit(ask::Unanswered { reason: message, .. })) => {
             Ok(Outcome { totals, stopped: Some(message), interrupted })
         }
         Some(AskError::Cancelled) | None => Ok(Outcome { totals, stopped: None, interrupted }),
