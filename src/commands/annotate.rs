@@ -233,7 +233,7 @@ fn has_common_units(gold: &Gold, run: &RunRows) -> bool {
 
 fn closing_lines(summaries: &[TaskSummary], config: &Config) {
     let runs = config.paths.runs.display();
-    let Some(first) = summaries.first() else { return };
+    let Some(first) = summaries.iter().find(|task| !task.agreement.is_empty()).or(summaries.first()) else { return };
     let more = match summaries.len() {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
