@@ -347,7 +347,7 @@ mod tests {
             "HTTP 404 NOT_FOUND: m"
         );
         assert_eq!(line(400, r#"{"strange":1}"#), r#"HTTP 400: {"strange":1}"#);
-        assert_eq!(line(400, "\u{0}\u{fffd}"), "HTTP 400: \u{0}\u{fffd}");
+        assert_eq!(line(400, "\u{0}\u{fffd}"), "HTTP 400: \u{fffd}");
     }
 
     #[test]
