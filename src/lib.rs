@@ -25,6 +25,7 @@ pub mod source_error;
 pub mod usage;
 pub mod session;
 pub mod corpus;
+pub mod filter;
 pub mod unit;
 pub mod shipped;
 pub mod codebook;

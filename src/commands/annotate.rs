@@ -11,6 +11,7 @@ use interrater::corpus;
 use interrater::engine::plan::{select, survey};
 use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, TaskPlan};
 use interrater::evaluation::{Cluster, Comparison, RunRows};
+use interrater::filter::Filter;
 use interrater::forecast;
 use interrater::gold::Gold;
 use interrater::llm::baseline;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let config = config(common)?;
     let threshold = args.fail_under.as_deref().map(Threshold::parse).transpose()?;
+    let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let library = library(&config)?;
     let codebooks = chosen_codebooks(&library, args, &config)?;
     Prompter::new(&library, codebooks.iter().map(|codebook| &**codebook))?;
@@ -36,8 +38,8 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
     let model: ModelName = args.model.as_deref().unwrap_or(&config.annotate.model).parse()?;
     let rater = rater(&model, args, &config)?;
-    let corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
-    let (sessions, inputs) = survey(&corpus)?;
+    let mut corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
+    let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
     if !common.quiet {
         skipped_lines(&corpus).iter().for_each(|line| eprintln!("{line}"));
         eprintln!("{}", overview(&sessions));
@@ -58,6 +60,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         temperature: args.temperature,
         max_output_tokens: None,
         samples: args.samples,
+        filter: args.filter.clone(),
         limit: sampling.limit,
         shuffle: sampling.shuffle,
     };
