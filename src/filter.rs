@@ -90,7 +90,9 @@ mod tests {
 
     fn session(prompts: usize) -> SessionSummary {
         let mut builder = SessionBuilder::new(Agent::Codex, "s", "a/s.jsonl".into());
-        (0..prompts).for_each(|_| drop(builder.prompt(None, Channel::Typed, "p", 0)));
+        for _ in 0..prompts {
+            builder.prompt(None, Channel::Typed, "p", 0);
+        }
         builder.finish().summary()
     }
 
