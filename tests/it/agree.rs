@@ -1,6 +1,6 @@
 //! `agree`: on any ratings file, and on a task's gold, raters and runs.
 
-use crate::project::{EFFORT, Project, TONE, words};
+use crate::project::Project;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

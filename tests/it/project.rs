@@ -111,6 +111,15 @@ impl Project {
         project
     }
 
+    /// A folder with these files, by their names in it.
+    pub fn holding(files: &BTreeMap<PathBuf, Vec<u8>>) -> Project {
+        let project = Project::empty();
+        for (name, bytes) in files {
+            project.write(&name.display().to_string(), bytes);
+        }
+        project
+    }
+
     /// Writes a file.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> &Project {
         let path = self.path(name);
@@ -176,7 +185,7 @@ impl Project {
         ran.err
     }
 
-    /// Every file below `place` with its bytes.
+    /// Every file below `place` with its bytes, by its name in the project.
     pub fn files(&self, place: &str) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         let mut pending = vec![self.path(place)];
@@ -186,7 +195,8 @@ impl Project {
                     fs::read_dir(&path).expect("a folder is read").map(|entry| entry.expect("an entry").path()),
                 );
             } else if path.exists() {
-                found.insert(path.clone(), fs::read(&path).expect("a file is read"));
+                let name = path.strip_prefix(self.folder.path()).expect("the file is in the project");
+                found.insert(name.to_owned(), fs::read(&path).expect("a file is read"));
             }
         }
         found
