@@ -7,7 +7,7 @@ use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::cli::{Annotate, Common};
 use interrater::codebook::{Codebook, Library};
 use interrater::config::{Config, ModelName, Rater};
-use interrater::corpus;
+use interrater::corpus::{self, Corpus};
 use interrater::engine::plan::{select, survey};
 use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, TaskPlan};
 use interrater::evaluation::{Cluster, Comparison, RunRows};
@@ -15,11 +15,13 @@ use interrater::filter::Filter;
 use interrater::forecast;
 use interrater::gold::Gold;
 use interrater::llm::baseline;
+use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::runs::{FieldHeadline, TaskSummary, summary_table};
 use interrater::report::sessions::{overview, skipped_lines};
 use interrater::run::{Run, Settings, safe_name, write_json};
 use interrater::summary::summarise;
+use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,12 +35,13 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let library = library(&config)?;
     let codebooks = chosen_codebooks(&library, args, &config)?;
-    Prompter::new(&library, codebooks.iter().map(|codebook| &**codebook))?;
+    let prompter = Prompter::new(&library, codebooks.iter().map(|codebook| &**codebook))?;
     let golds =
         codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
     let model: ModelName = args.model.as_deref().unwrap_or(&config.annotate.model).parse()?;
     let rater = rater(&model, args, &config)?;
     let mut corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
+    try_templates(&prompter, &codebooks, &corpus)?;
     let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
     if !common.quiet {
         skipped_lines(&corpus).iter().for_each(|line| eprintln!("{line}"));
@@ -127,6 +130,29 @@ fn chosen_codebooks(library: &Library, args: &Annotate, config: &Config) -> Resu
         }
     }
     Ok(tasks.into_iter().map(|task| library.task(task).cloned().map(Arc::new)).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Renders the first unit of every task: what is wrong with a template shows before a run is begun or an answer is paid for.
+fn try_templates(prompter: &Prompter, codebooks: &[Arc<Codebook>], corpus: &Corpus) -> Result<()> {
+    let mut untried: Vec<&Arc<Codebook>> = codebooks.iter().collect();
+    for source in corpus.sources() {
+        if untried.is_empty() {
+            break;
+        }
+        let session = corpus::read(source)?;
+        let mut left = Vec::new();
+        for codebook in untried {
+            match units(&session, codebook.unit).first() {
+                Some(unit) => {
+                    let material = material::render(&session, unit, &codebook.sees);
+                    prompter.render(&codebook.task, &session, unit, &material)?;
+                }
+                None => left.push(codebook),
+            }
+        }
+        untried = left;
+    }
+    Ok(())
 }
 
 fn rater(model: &ModelName, args: &Annotate, config: &Config) -> Result<Rater> {
@@ -281,7 +307,9 @@ impl Threshold {
             "percent" => Metric::Percent,
             _ => return Err(wrong()),
         };
-        Ok(Threshold { metric, value: value.parse().map_err(|_| wrong())? })
+        let value: f64 = value.parse().map_err(|_| wrong())?;
+        // Nothing reaches what is no number: such a threshold would always be missed.
+        if value.is_finite() { Ok(Threshold { metric, value }) } else { Err(wrong()) }
     }
 
     /// Whether the primary field of every task that has the metric reaches the value; a figure that is undefined does not.

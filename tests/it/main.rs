@@ -1,9 +1,16 @@
 //! Tests from outside: the library and the binary against a server that speaks the providers' forms.
 
+mod agree;
+mod agree_task;
 mod annotate;
+mod bad_input;
+mod codebooks;
 mod context;
 mod fake;
 mod faults;
+mod init;
 mod interrupt;
+mod project;
 mod requests;
+mod sessions;
 mod stops;
