@@ -3,11 +3,14 @@
 //! Readers (one file a format below this module) turn a transcript's rows into [`Event`]s through a [`SessionBuilder`];
 //! nothing after this module asks which agent it was.
 
+mod arguments;
 pub mod builder;
 pub mod claude_code;
 pub mod codex;
+pub mod copilot;
 pub mod lines;
 pub mod tool;
+mod value;
 
 pub use builder::SessionBuilder;
 
@@ -26,6 +29,8 @@ pub enum Agent {
     ClaudeCode,
     /// Codex CLI (rollout JSON lines with `type` and `payload`).
     Codex,
+    /// GitHub Copilot CLI (JSON lines with `type`, `data` and `parentId`; formerly one document with a `timeline`).
+    Copilot,
 }
 
 impl Agent {
@@ -34,6 +39,7 @@ impl Agent {
         match self {
             Agent::ClaudeCode => "claude_code",
             Agent::Codex => "codex",
+            Agent::Copilot => "copilot",
         }
     }
 }
