@@ -6,7 +6,7 @@
 mod gathering;
 mod pattern;
 
-use crate::session::{Agent, ReadError, Session, SessionId, claude_code, codex, copilot};
+use crate::session::{Agent, ReadError, Session, SessionId, claude_code, codex, copilot, cursor};
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -207,6 +207,7 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
         Agent::ClaudeCode => claude_code::read(&source.native_id, &files),
         Agent::Codex => codex::read(&source.native_id, &files),
         Agent::Copilot => copilot::read(&source.native_id, &files),
+        Agent::Cursor => cursor::read(&source.native_id, &files),
     })
 }
 

@@ -5,9 +5,12 @@
 
 mod arguments;
 pub mod builder;
+mod calls;
 pub mod claude_code;
 pub mod codex;
+mod content;
 pub mod copilot;
+pub mod cursor;
 pub mod lines;
 pub mod tool;
 mod value;
@@ -31,6 +34,8 @@ pub enum Agent {
     Codex,
     /// GitHub Copilot CLI (JSON lines with `type`, `data` and `parentId`; formerly one document with a `timeline`).
     Copilot,
+    /// Cursor (JSON lines with `role` and `message`; formerly plain text).
+    Cursor,
 }
 
 impl Agent {
@@ -40,6 +45,7 @@ impl Agent {
             Agent::ClaudeCode => "claude_code",
             Agent::Codex => "codex",
             Agent::Copilot => "copilot",
+            Agent::Cursor => "cursor",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Takes a user's paths one by one; gives the transcripts behind them, and what was left aside and why.
 
 use super::{CorpusError, Seen, SkipReason, Skipped, pattern};
-use crate::session::{Agent, claude_code, codex, copilot};
+use crate::session::{Agent, claude_code, codex, copilot, cursor};
 use ignore::WalkBuilder;
 use ignore::gitignore::Gitignore;
 use rayon::prelude::*;
@@ -195,6 +195,8 @@ fn sniff(path: &Path) -> Sniffed {
         Sniffed::Thread { agent: Agent::Codex, id, parent }
     } else if let Some(id) = copilot::recognise(&head, path) {
         Sniffed::Thread { agent: Agent::Copilot, id, parent: None }
+    } else if let Some(id) = cursor::recognise(&head, path) {
+        Sniffed::Thread { agent: Agent::Cursor, id, parent: None }
     } else {
         Sniffed::Unknown
     }
