@@ -6,6 +6,7 @@
 mod arguments;
 pub mod builder;
 mod calls;
+pub mod chat;
 pub mod claude_code;
 pub mod codex;
 mod content;
@@ -36,6 +37,8 @@ pub enum Agent {
     Copilot,
     /// Cursor (JSON lines with `role` and `message`; formerly plain text).
     Cursor,
+    /// A plain chat of any program (`messages` with `role` and `content`).
+    Chat,
 }
 
 impl Agent {
@@ -46,6 +49,7 @@ impl Agent {
             Agent::Codex => "codex",
             Agent::Copilot => "copilot",
             Agent::Cursor => "cursor",
+            Agent::Chat => "chat",
         }
     }
 }
