@@ -10,6 +10,8 @@ struct Open {
     event: u32,
     id: Option<String>,
     commits: bool,
+    /// Whether the human has spoken since.
+    is_past: bool,
 }
 
 /// The calls of a conversation.
@@ -19,14 +21,15 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Whether a call has no result yet.
+    /// Whether a call since the last prompt has no result yet.
     pub(super) fn any_open(&self) -> bool {
-        !self.open.is_empty()
+        self.open.iter().any(|open| !open.is_past)
     }
 
-    /// Forgets calls whose results did not come, so that later results do not go to them.
+    /// Takes note of a prompt: results that come later without an id are not those of calls before it.
     pub(super) fn forget(&mut self) {
-        self.open.clear();
+        self.open.retain(|open| open.id.is_some());
+        self.open.iter_mut().for_each(|open| open.is_past = true);
     }
 
     /// Tells a call.
@@ -39,7 +42,7 @@ impl Calls {
         };
         let commits = command.is_some_and(tool::commits);
         let event = session.tool_call(at, &call.name, category, call.input.text);
-        self.open.push(Open { event, id: call.id, commits });
+        self.open.push(Open { event, id: call.id, commits, is_past: false });
     }
 
     /// Tells a result: of the call with this id, else of the first that has none. A result is a result also where its call is
@@ -53,7 +56,7 @@ impl Calls {
         text: String,
     ) {
         let named = self.open.iter().position(|open| id.is_some() && open.id.as_deref() == id);
-        let in_order = || self.open.iter().position(|open| id.is_none() || open.id.is_none());
+        let in_order = || self.open.iter().position(|open| !open.is_past && (id.is_none() || open.id.is_none()));
         let open = named.or_else(in_order).map(|at| self.open.remove(at));
         let commits: Vec<EventBody> = match &open {
             Some(Open { commits: true, .. }) => tool::find_commits(&text)

@@ -83,6 +83,20 @@ fn results_in_a_message_of_the_human_are_no_prompt() {
 }
 
 #[test]
+fn a_result_finds_its_call_by_id_also_behind_a_prompt_and_by_order_only_before_it() {
+    let call = |id: Value| json!({ "role": "assistant", "tool_calls": [{ "id": id, "function": { "name": "f", "arguments": "{}" } }] });
+    let session = session(&json!({ "messages": [
+        call(json!("a")),
+        call(Value::Null),
+        { "role": "user", "content": "wait" },
+        { "role": "tool", "content": "late" },
+        { "role": "tool", "content": "late", "tool_call_id": "a" },
+    ] }));
+    let expected = [(None, ToolOutcome::Ok, "late"), (Some(1), ToolOutcome::Ok, "late")];
+    assert_eq!(results(&session), expected);
+}
+
+#[test]
 fn usage_is_booked_without_overlap_in_either_convention() {
     let openai = json!({ "prompt_tokens": 100, "completion_tokens": 20, "prompt_tokens_details": { "cached_tokens": 60 },
                          "completion_tokens_details": { "reasoning_tokens": 5 } });

@@ -146,7 +146,7 @@ fn only_cursors_rows_are_cursors() {
     let typed = json!({ "type": "message", "role": "user", "message": { "content": "go" } });
     let wrapped = json!({ "type": "message", "id": "m", "message": { "role": "user", "content": [] } });
     for other in [typed, wrapped, json!({ "role": "user", "content": "go" }), json!({})] {
-        assert_eq!(recognise(&file(&[other.clone()]), path), None, "{other}");
+        assert_eq!(recognise(&file(std::slice::from_ref(&other)), path), None, "{other}");
     }
     for other in ["user:\nhello\nassistant:\nhi\n", "user: <user_query>", "", "assistant:\n<user_query>"] {
         assert_eq!(recognise(other.as_bytes(), path), None, "{other}");
