@@ -3,11 +3,18 @@
 //! Readers (one file a format below this module) turn a transcript's rows into [`Event`]s through a [`SessionBuilder`];
 //! nothing after this module asks which agent it was.
 
+mod arguments;
 pub mod builder;
+mod calls;
+pub mod chat;
 pub mod claude_code;
 pub mod codex;
+mod content;
+pub mod copilot;
+pub mod cursor;
 pub mod lines;
 pub mod tool;
+mod value;
 
 pub use builder::SessionBuilder;
 
@@ -26,6 +33,12 @@ pub enum Agent {
     ClaudeCode,
     /// Codex CLI (rollout JSON lines with `type` and `payload`).
     Codex,
+    /// GitHub Copilot CLI (JSON lines with `type`, `data` and `parentId`; formerly one document with a `timeline`).
+    Copilot,
+    /// Cursor (JSON lines with `role` and `message`; formerly plain text).
+    Cursor,
+    /// A plain chat of any program (`messages` with `role` and `content`).
+    Chat,
 }
 
 impl Agent {
@@ -34,6 +47,9 @@ impl Agent {
         match self {
             Agent::ClaudeCode => "claude_code",
             Agent::Codex => "codex",
+            Agent::Copilot => "copilot",
+            Agent::Cursor => "cursor",
+            Agent::Chat => "chat",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Takes a user's paths one by one; gives the transcripts behind them, and what was left aside and why.
 
 use super::{CorpusError, Seen, SkipReason, Skipped, pattern};
-use crate::session::{Agent, claude_code, codex};
+use crate::session::{Agent, chat, claude_code, codex, copilot, cursor};
 use ignore::WalkBuilder;
 use ignore::gitignore::Gitignore;
 use rayon::prelude::*;
@@ -36,6 +36,7 @@ pub(super) struct Thread {
 /// What a file's head says about it.
 enum Sniffed {
     Thread { agent: Agent, id: String, parent: Option<String> },
+    Chats(chat::Found),
     Empty,
     Unknown,
     Unreadable(io::Error),
@@ -45,6 +46,8 @@ enum Sniffed {
 #[derive(Default)]
 pub(super) struct Gathering {
     pub threads: Vec<Thread>,
+    /// Plain chats, of which a file may hold many.
+    pub chats: Vec<(PathBuf, chat::Conversation)>,
     pub skipped: Vec<Skipped>,
     pub other_files: usize,
     /// Canonical paths, so that no file counts twice when two of the user's paths overlap.
@@ -87,6 +90,10 @@ impl Gathering {
                 }
                 Ok(())
             }
+            Sniffed::Chats(found) => {
+                self.add_chats(path, found);
+                Ok(())
+            }
             Sniffed::Empty => Err(CorpusError::Empty { path }),
             Sniffed::Unknown => Err(CorpusError::NotATranscript { path }),
             Sniffed::Unreadable(source) => Err(CorpusError::Unreadable { path, source }),
@@ -113,6 +120,11 @@ impl Gathering {
                     }
                     continue;
                 }
+                Sniffed::Chats(chats) => {
+                    found = true;
+                    self.add_chats(path, chats);
+                    continue;
+                }
                 Sniffed::Unreadable(error) => {
                     seen.unreadable += 1;
                     SkipReason::Unreadable(error)
@@ -131,6 +143,18 @@ impl Gathering {
             }
         }
         if found { Ok(()) } else { Err(CorpusError::NoTranscript { path: asked.to_owned(), seen }) }
+    }
+
+    /// Adds the chats of a file, and says what of it holds none.
+    fn add_chats(&mut self, path: PathBuf, found: chat::Found) {
+        if !self.is_new(&path) {
+            return;
+        }
+        let chat::Found { conversations, others } = found;
+        self.chats.extend(conversations.into_iter().map(|conversation| (path.clone(), conversation)));
+        if others > 0 {
+            self.skipped.push(Skipped { path, reason: SkipReason::PartlyUsed { others } });
+        }
     }
 
     /// The files below `root`, sorted by name within each folder; only those that `pattern` matches, or a folder above them.
@@ -193,6 +217,17 @@ fn sniff(path: &Path) -> Sniffed {
         Sniffed::Thread { agent: Agent::ClaudeCode, id, parent: None }
     } else if let Some(codex::Thread { id, parent, .. }) = codex::thread(&head, path) {
         Sniffed::Thread { agent: Agent::Codex, id, parent }
+    } else if let Some(id) = copilot::recognise(&head, path) {
+        Sniffed::Thread { agent: Agent::Copilot, id, parent: None }
+    } else if let Some(id) = cursor::recognise(&head, path) {
+        Sniffed::Thread { agent: Agent::Cursor, id, parent: None }
+    } else if chat::may_hold(&head) {
+        // Last, since it goes by common words.
+        match chat::find(path) {
+            Ok(found) if found.conversations.is_empty() => Sniffed::Unknown,
+            Ok(found) => Sniffed::Chats(found),
+            Err(error) => Sniffed::Unreadable(error),
+        }
     } else {
         Sniffed::Unknown
     }

@@ -120,7 +120,9 @@ pub fn survey(
             return Err(PlanError::NothingLeft(keep.len()));
         }
     }
-    let files: Vec<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
+    let mut files: Vec<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
+    // One file may hold many sessions, which then follow each other.
+    files.dedup();
     let inputs = files
         .into_par_iter()
         .map(|path| {

@@ -2,7 +2,8 @@
 
 use super::ToolCategory;
 
-/// The kind of work that a call of the tool `name` does; `command` is what a shell tool runs.
+/// The kind of work that a call of the tool `name` does; `command` is what a shell tool runs, or which of its commands an
+/// editor tool carries out.
 pub fn category(name: &str, command: Option<&str>) -> ToolCategory {
     match name {
         "Read"
@@ -35,7 +36,58 @@ pub fn category(name: &str, command: Option<&str>) -> ToolCategory {
         "BashOutput" | "KillShell" | "KillBash" | "TaskStop" | "write_stdin" => ToolCategory::Shell,
         "Bash" | "PowerShell" | "shell" | "shell_command" | "exec_command" | "local_shell" | "local_shell_call"
         | "container.exec" | "unified_exec" => command.map_or(ToolCategory::Shell, shell_category),
-        _ => name.strip_prefix("mcp__").map_or(ToolCategory::Other, mcp_category),
+        _ => match name.strip_prefix("mcp__").or_else(|| Some(name.split_once("-mcp-server-")?.1)) {
+            Some(tool) => mcp_category(tool),
+            None => category_in_copilot_or_cursor(name, command),
+        },
+    }
+}
+
+/// The kind of work of a tool of Copilot CLI or Cursor.
+fn category_in_copilot_or_cursor(name: &str, command: Option<&str>) -> ToolCategory {
+    match name {
+        "view"
+        | "glob"
+        | "grep"
+        | "rg"
+        | "lsp"
+        | "web_fetch"
+        | "fetch_copilot_cli_documentation"
+        | "SemanticSearch"
+        | "codebase_search"
+        | "grep_search"
+        | "file_search"
+        | "glob_file_search"
+        | "read_file_v2"
+        | "ReadFile"
+        | "ListDir"
+        | "FetchMcpResource"
+        | "fetch_rules" => ToolCategory::Research,
+        "str_replace_editor" | "str_replace_based_edit_tool" if command == Some("view") => ToolCategory::Research,
+        "str_replace_editor"
+        | "str_replace_based_edit_tool"
+        | "edit"
+        | "create"
+        | "write"
+        | "edit_file"
+        | "edit_file_v2"
+        | "search_replace"
+        | "StrReplace"
+        | "Delete"
+        | "delete_file"
+        | "ApplyPatch"
+        | "EditNotebook"
+        | "edit_notebook" => ToolCategory::Edit,
+        "ReadLints" | "read_lints" => ToolCategory::Verify,
+        "update_todo" | "todo_write" | "report_intent" | "ask_user" | "AskQuestion" | "CreatePlan" | "create_plan"
+        | "SwitchMode" => ToolCategory::Plan,
+        "task" | "skill" | "read_agent" | "write_agent" | "Subagent" => ToolCategory::Delegate,
+        "read_bash" | "write_bash" | "stop_bash" | "list_bash" | "read_powershell" | "write_powershell"
+        | "stop_powershell" | "list_powershell" | "Await" | "AwaitShell" => ToolCategory::Shell,
+        "bash" | "powershell" | "Shell" | "run_terminal_cmd" | "run_terminal_command" | "run_terminal_command_v2" => {
+            command.map_or(ToolCategory::Shell, shell_category)
+        }
+        _ => ToolCategory::Other,
     }
 }
 
@@ -398,6 +450,11 @@ mod tests {
             ("update_plan", Plan),
             ("AskUserQuestion", Plan),
             ("Bash", Shell),
+            ("str_replace_editor", Edit),
+            ("github-mcp-server-web_search", Research),
+            ("github-mcp-server-create_issue", Other),
+            ("StrReplace", Edit),
+            ("stop_bash", Shell),
             ("Task\" >\n<parameter name=\"description", Other),
         ] {
             assert_eq!(category(name, None), expected, "{name}");
@@ -442,6 +499,12 @@ mod tests {
         ] {
             assert_eq!(category("Bash", Some(command)), expected, "{command}");
         }
+    }
+
+    #[test]
+    fn an_editor_tool_that_only_views_is_research() {
+        assert_eq!(category("str_replace_editor", Some("view")), Research);
+        assert_eq!(category("str_replace_editor", Some("create")), Edit);
     }
 
     #[test]
