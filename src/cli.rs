@@ -94,6 +94,9 @@ pub struct Sessions {
     /// Files, folders, globs [default: [input] sessions of the configuration].
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
+    /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
+    #[arg(long = "where", value_name = "EXPR")]
+    pub filter: Option<String>,
     /// Print what a rater would see of this unit.
     #[arg(long, value_name = "UNIT", requires = "task")]
     pub show: Option<String>,
@@ -111,6 +114,9 @@ pub struct Annotate {
     /// Files, folders, globs with transcripts.
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "What")]
     pub sessions: Vec<String>,
+    /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
+    #[arg(long = "where", value_name = "EXPR", help_heading = "What")]
+    pub filter: Option<String>,
     /// At most so many units of each task.
     #[arg(long, value_name = "N", help_heading = "What", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,

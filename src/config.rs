@@ -2,7 +2,8 @@
 
 use crate::llm::price::{Price, PriceTable};
 use crate::llm::{Adapter, Endpoint, anthropic::Anthropic, gemini::Gemini, openai::OpenAi};
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use crate::source_error::SourceError;
+use miette::Diagnostic;
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -23,21 +24,9 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file says something that has no meaning.
-    #[error("{path}:{line}: {message}", path = path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-        /// The file's text.
-        #[source_code]
-        text: NamedSource<String>,
-        /// The offending piece.
-        #[label("here")]
-        at: SourceSpan,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Invalid(Box<SourceError>),
     /// A model is not named as it should be.
     #[error("`{0}` is no model: expected PROVIDER/MODEL")]
     #[diagnostic(help(
@@ -75,6 +64,12 @@ pub enum ConfigError {
         /// The variable that should hold the key.
         variable: String,
     },
+    /// A key is in the address.
+    #[error("a base URL must not hold a user name or password")]
+    #[diagnostic(help(
+        "put the key into an environment variable, and its name into `api_key_env` of a [provider.NAME] table"
+    ))]
+    CredentialsInUrl,
     /// An address is none.
     #[error("`{0}` is no base URL: expected http://… or https://…")]
     BaseUrl(String),
@@ -308,13 +303,7 @@ impl Config {
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
-            ConfigError::Invalid {
-                path: path.to_owned(),
-                line: text.as_bytes()[..span.start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1,
-                message: error.message().replace('\n', " "),
-                text: NamedSource::new(path.display().to_string(), text.to_owned()),
-                at: span.into(),
-            }
+            ConfigError::Invalid(SourceError::new(path, text, span, error.message().replace('\n', " "), None))
         })
     }
 
@@ -364,8 +353,12 @@ impl Config {
             (None, Some(kind)) => kind.official_url().to_owned(),
             (None, None) => return Err(incomplete("base_url")),
         };
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(ConfigError::BaseUrl(url));
+        let address = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        match address.map(|address| address.split('/').next().unwrap_or_default()) {
+            None | Some("") => return Err(ConfigError::BaseUrl(url)),
+            // The address is written into the manifest and the store.
+            Some(host) if host.contains('@') => return Err(ConfigError::CredentialsInUrl),
+            Some(_) => {}
         }
         let variable = table.api_key_env.clone().or(built_in.map(|kind| kind.key_variable().to_owned()));
         let key = variable.as_deref().and_then(environment).filter(|key| !key.trim().is_empty());
@@ -424,6 +417,16 @@ mod tests {
         assert!(error.to_string().contains("ANTHROPIC_API_KEY"), "{error}");
         let own = Config::default().rater(&name, Some("http://127.0.0.1:1/"), &|_| None);
         assert!(matches!(own, Ok(Rater::Model(model)) if model.endpoint.base_url == "http://127.0.0.1:1"));
+    }
+
+    #[test]
+    fn a_base_url_holds_no_credentials() {
+        let name: ModelName = "openai/m".parse().unwrap();
+        let with = |url| Config::default().rater(&name, Some(url), &|_| None).err().unwrap();
+        assert!(matches!(with("http://user:secret@127.0.0.1/v1"), ConfigError::CredentialsInUrl));
+        assert!(!with("http://user:secret@127.0.0.1/v1").to_string().contains("secret"));
+        assert!(matches!(with("127.0.0.1:8000"), ConfigError::BaseUrl(_)));
+        assert!(matches!(with("http://"), ConfigError::BaseUrl(_)));
     }
 
     #[test]

@@ -215,6 +215,12 @@ impl Corpus {
         &self.sources
     }
 
+    /// Keeps the sources for which `keep`, in their order, says so.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let mut keep = keep.iter();
+        self.sources.retain(|_| keep.next().copied().unwrap_or(true));
+    }
+
     /// Files that look like data, but are part of no session, in the order they were found.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped

@@ -5,6 +5,7 @@
 
 pub mod annotate;
 pub mod ask;
+mod key;
 pub mod plan;
 
 pub use annotate::Refresh;
@@ -30,12 +31,15 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Requests under way are waited for this long once a run was told to end: they are paid for.
 const GRACE: Duration = Duration::from_secs(20);
+/// Units whose answers are stored are written so many at once while a run ends.
+const STORED_AT_ONCE: usize = 64;
 
 /// Why a run could not be done at all.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -54,7 +58,7 @@ pub enum EngineError {
     /// A session that was there is no longer readable.
     #[error(transparent)]
     Session(#[from] ReadError),
-    /// The HTTP client cannot be made.
+    /// The run's folder is held by another process.
     #[error("another process is writing {folder}", folder = .0.display())]
     #[diagnostic(help("wait for it, or name this run with --run"))]
     Busy(PathBuf),
@@ -128,144 +132,180 @@ pub async fn run(
     listener: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Outcome, EngineError> {
     let started = Timestamp::now();
-    let Job { plan, rater, settings, refresh, sending, store } = job;
+    let asker = asker(&job, &abandon)?.map(Arc::new);
+    let Job { plan, rater, settings, refresh, sending, store: _ } = job;
     let plan = Arc::new(plan);
-    let asker = match &rater {
-        Rater::Model(model) => {
-            let limits = Limits {
-                concurrency: sending.concurrency,
-                requests_per_minute: sending.requests_per_minute.or(model.requests_per_minute),
-                tokens_per_minute: sending.tokens_per_minute.or(model.tokens_per_minute),
-            };
-            let mut asker = Asker::new(
-                (**model).clone(),
-                Store::open(&store)?,
-                Client::new(sending.timeout),
-                Pacer::new(limits),
-                Backoff { max_retries: sending.max_retries, ..Backoff::default() },
-            )?;
-            asker.abandon = abandon;
-            Some(Arc::new(asker))
-        }
-        Rater::Cues | Rater::Majority => None,
-    };
-    let contexts: Arc<Vec<RunContext>> = Arc::new(
-        plan.tasks
-            .iter()
-            .map(|task| RunContext {
-                codebook: task.codebook.clone(),
-                run: task.run.clone(),
-                rater: task.rater.clone(),
-                temperature: settings.temperature,
-                majority: task.majority.clone(),
-            })
-            .collect(),
-    );
+    let samples = settings.samples.max(1);
     let _locks = lock(&plan)?;
-    let mut writers =
-        plan.tasks.iter().map(|task| Writer::create(&task.folder, &task.codebook)).collect::<Result<Vec<_>, _>>()?;
-
     let (sender, mut works) = mpsc::channel::<Work>(sending.concurrency.max(16) * 2);
     let producer = {
-        let (plan, samples) = (plan.clone(), settings.samples.max(1));
+        let plan = plan.clone();
         tokio::task::spawn_blocking(move || produce(&plan, samples, &sender))
     };
-    let wind_down = asker.as_ref().map_or_else(CancellationToken::new, |asker| asker.wind_down.clone());
-    let slots = Arc::new(Semaphore::new(sending.concurrency.max(1)));
-    let mut under_way: JoinSet<Result<(usize, usize, Annotation), AskError>> = JoinSet::new();
-    let mut stopped: Option<AskError> = None;
-    let mut interrupted = false;
+    let mut pipeline = Pipeline {
+        contexts: contexts(&plan, &settings),
+        rater,
+        asker,
+        refresh,
+        slots: Arc::new(Semaphore::new(sending.concurrency.max(1))),
+        under_way: JoinSet::new(),
+        writers: plan.tasks.iter().map(|t| Writer::create(&t.folder, &t.codebook)).collect::<Result<Vec<_>, _>>()?,
+        listener,
+        deadline: None,
+        stopped: None,
+    };
     let mut open = true;
-    let mut deadline: Option<tokio::time::Instant> = None;
-    while open || !under_way.is_empty() {
+    let mut interrupted = false;
+    while open || !pipeline.under_way.is_empty() {
         tokio::select! {
             biased;
             () = interrupt.cancelled(), if !interrupted => {
                 interrupted = true;
-                open = false;
-                works.close();
-                wind_down.cancel();
-                deadline = Some(tokio::time::Instant::now() + GRACE);
-                listener(Event::WindingDown { under_way: under_way.len() });
+                open &= pipeline.asker.is_some();
+                pipeline.wind_down();
             }
-            () = until(deadline), if deadline.is_some() => {
-                deadline = None;
-                if let Some(asker) = &asker {
-                    asker.abandon.cancel();
-                }
+            () = abandon.cancelled(), if open && pipeline.deadline.is_some() => open = false,
+            () = until(pipeline.deadline), if !abandon.is_cancelled() => abandon.cancel(),
+            Some(done) = pipeline.under_way.join_next(), if !pipeline.under_way.is_empty() => {
+                pipeline.take(done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))?;
             }
-            Some(done) = under_way.join_next(), if !under_way.is_empty() => {
-                match done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
-                    Ok((task, position, row)) => {
-                        listener(Event::Row { task, row: &row });
-                        writers[task].put(position, row)?;
-                    }
-                    Err(AskError::Cancelled) => {}
-                    Err(error) => {
-                        stopped.get_or_insert(error);
-                        open = false;
-                        works.close();
-                        wind_down.cancel();
-                        deadline.get_or_insert(tokio::time::Instant::now() + GRACE);
-                    }
-                }
-                if let Some(asker) = &asker {
-                    asker.take_notes().iter().for_each(|note| listener(Event::Note(note)));
-                }
-            }
-            work = next(&mut works, &slots), if open => {
-                let Some((work, slot)) = work else { open = false; continue };
-                let (task, position) = (work.task, work.position);
-                match &asker {
-                    None => {
-                        let row = baseline_row(&contexts[task], &rater, work);
-                        listener(Event::Row { task, row: &row });
-                        writers[task].put(position, row)?;
-                    }
-                    Some(asker) => {
-                        let (asker, contexts) = (asker.clone(), contexts.clone());
-                        under_way.spawn(async move {
-                            let _slot = slot;
-                            let row = model_row(&contexts[task], &asker, refresh, work).await?;
-                            Ok((task, position, row))
-                        });
-                    }
-                }
-            }
+            next = next(&mut works, &pipeline.slots), if open => match next {
+                Some((work, slot)) => pipeline.start(work, slot)?,
+                None => open = false,
+            },
         }
     }
     drop(works);
     let produced = producer.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-    let ended_early = interrupted || stopped.is_some();
+    let Pipeline { rater, asker, writers, stopped, .. } = pipeline;
+    let notes = asker.map(|asker| asker.known_lacks()).unwrap_or_default();
     let mut totals = Vec::new();
     for (task, writer) in plan.tasks.iter().zip(writers) {
-        let expected = task.units * settings.samples.max(1) as usize;
-        let counts = writer.finish(expected)?;
-        let notes = asker.as_ref().map(|asker| asker.known_lacks()).unwrap_or_default();
-        let complete = !ended_early && counts.rows == expected;
-        write_manifest(&plan, task, &rater, &settings, started, complete, notes, &counts)?;
+        let counts = writer.finish(task.units * samples as usize)?;
+        write_manifest(&plan, task, &rater, &settings, started, &notes, &counts)?;
         totals.push(counts);
     }
     produced?;
     match stopped {
         Some(AskError::Store(error)) => Err(error.into()),
-        Some(AskError::Stop(message) | AskError::Unit(_, message)) => {
+        Some(AskError::Stop(message) | AskError::Unit(ask::Unanswered { reason: message, .. })) => {
             Ok(Outcome { totals, stopped: Some(message), interrupted })
         }
         Some(AskError::Cancelled) | None => Ok(Outcome { totals, stopped: None, interrupted }),
     }
 }
 
+/// What asks the model, if the rater is one.
+fn asker(job: &Job, abandon: &CancellationToken) -> Result<Option<Asker>, StoreError> {
+    let Rater::Model(model) = &job.rater else { return Ok(None) };
+    let sending = job.sending;
+    let limits = Limits {
+        concurrency: sending.concurrency,
+        requests_per_minute: sending.requests_per_minute.or(model.requests_per_minute),
+        tokens_per_minute: sending.tokens_per_minute.or(model.tokens_per_minute),
+    };
+    let mut asker = Asker::new(
+        (**model).clone(),
+        Store::open(&job.store)?,
+        Client::new(sending.timeout),
+        Pacer::new(limits),
+        Backoff { max_retries: sending.max_retries, ..Backoff::default() },
+    )?;
+    asker.abandon = abandon.clone();
+    Ok(Some(asker))
+}
+
+/// What all rows of each run share.
+fn contexts(plan: &Plan, settings: &Settings) -> Arc<Vec<RunContext>> {
+    let context = |task: &TaskPlan| RunContext {
+        codebook: task.codebook.clone(),
+        run: task.run.clone(),
+        rater: task.rater.clone(),
+        temperature: settings.temperature,
+        majority: task.majority.clone(),
+    };
+    Arc::new(plan.tasks.iter().map(context).collect())
+}
+
+/// The units under way, and where their rows go.
+struct Pipeline<'l> {
+    contexts: Arc<Vec<RunContext>>,
+    rater: Rater,
+    /// `None` where nobody is asked.
+    asker: Option<Arc<Asker>>,
+    refresh: Refresh,
+    slots: Arc<Semaphore>,
+    under_way: JoinSet<Result<Finished, AskError>>,
+    writers: Vec<Writer>,
+    listener: &'l mut (dyn FnMut(Event<'_>) + Send),
+    /// When requests under way are given up, once the job was told to end.
+    deadline: Option<Instant>,
+    stopped: Option<AskError>,
+}
+
+/// A unit's row: which task, where in its run, and the row.
+type Finished = (usize, usize, Annotation);
+
+impl Pipeline<'_> {
+    /// Begins to annotate a unit; `slot` is its place among those under way.
+    fn start(&mut self, work: Work, slot: OwnedSemaphorePermit) -> Result<(), RunError> {
+        let (task, position) = (work.task, work.position);
+        let Some(asker) = self.asker.clone() else {
+            let row = baseline_row(&self.contexts[task], &self.rater, work);
+            return self.write((task, position, row));
+        };
+        let (contexts, refresh) = (self.contexts.clone(), self.refresh);
+        self.under_way.spawn(async move {
+            let _slot = slot;
+            let row = model_row(&contexts[task], &asker, refresh, work).await?;
+            Ok((task, position, row))
+        });
+        Ok(())
+    }
+
+    /// Takes what has become of a unit.
+    fn take(&mut self, done: Result<Finished, AskError>) -> Result<(), RunError> {
+        for note in self.asker.iter().flat_map(|asker| asker.take_notes()) {
+            (self.listener)(Event::Note(&note));
+        }
+        match done {
+            Ok(finished) => self.write(finished),
+            Err(AskError::Cancelled) => Ok(()),
+            Err(error) => {
+                self.stopped.get_or_insert(error);
+                self.wind_down();
+                Ok(())
+            }
+        }
+    }
+
+    fn write(&mut self, (task, position, row): Finished) -> Result<(), RunError> {
+        (self.listener)(Event::Row { task, row: &row });
+        self.writers[task].put(position, row)
+    }
+
+    /// Sends no further request. Units whose answers are stored still get their rows, so that a run that is stopped early never ends
+    /// with fewer rows than it had before; they need slots that requests under way may hold.
+    fn wind_down(&mut self) {
+        if self.deadline.is_some() {
+            return;
+        }
+        self.deadline = Some(Instant::now() + GRACE);
+        self.slots.add_permits(STORED_AT_ONCE);
+        if let Some(asker) = &self.asker {
+            asker.wind_down.cancel();
+        }
+        (self.listener)(Event::WindingDown { under_way: self.under_way.len() });
+    }
+}
+
 /// The next unit, once there is room for its request.
-async fn next(
-    works: &mut mpsc::Receiver<Work>,
-    slots: &Arc<Semaphore>,
-) -> Option<(Work, tokio::sync::OwnedSemaphorePermit)> {
+async fn next(works: &mut mpsc::Receiver<Work>, slots: &Arc<Semaphore>) -> Option<(Work, OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     works.recv().await.map(|work| (work, slot))
 }
 
-async fn until(deadline: Option<tokio::time::Instant>) {
+async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
@@ -332,15 +372,13 @@ fn lock(plan: &Plan) -> Result<Vec<File>, EngineError> {
         .collect()
 }
 
-#[expect(clippy::too_many_arguments, reason = "a manifest is the one place where all of these meet")]
 fn write_manifest(
     plan: &Plan,
     task: &TaskPlan,
     rater: &Rater,
     settings: &Settings,
     started: Timestamp,
-    complete: bool,
-    notes: Vec<String>,
+    notes: &[String],
     totals: &Totals,
 ) -> Result<(), RunError> {
     let path = task.folder.join("manifest.json");
@@ -365,8 +403,8 @@ fn write_manifest(
         program: concat!("interrater ", env!("CARGO_PKG_VERSION")).to_owned(),
         started,
         finished: Timestamp::now(),
-        complete,
-        notes,
+        complete: totals.rows == totals.units,
+        notes: notes.to_vec(),
         totals: totals.clone(),
     };
     // A run that is only repeated keeps its times, so that its files stay the same.

@@ -1,16 +1,31 @@
 //! interrater annotates coding-agent sessions with language models and tells how far the labels can be trusted.
 //!
 //! ```text
-//! transcripts ─ session ─ unit ─ material ─ prompt ─ request ─ response ─ answer ─ annotation ─ agreement ─ report
+//! transcripts ─ session ─ unit ─ material ─ prompt ─ request ─ response ─ answer ─ annotation ─┬─ agreement ─ report
+//!               corpus           codebook            engine: llm, store            run           └─ gold, evaluation
 //! ```
 //!
-//! A module uses what stands before it in this line, never what stands after.
+//! A module uses what stands before it in this line, never what stands after. [`engine`] alone sends requests; everything else is
+//! synchronous and can be tried without a network.
+//!
+//! | to change … | go to |
+//! |---|---|
+//! | how an agent's transcript is read | [`session`], one file a format; [`corpus`] finds them |
+//! | what is asked, and what counts as an answer | `prompts/`, [`codebook`], [`prompt`], [`answer`] |
+//! | what a rater sees, what is cut | [`material`] |
+//! | a provider's wire format, pace, retries, prices | [`llm`] |
+//! | what is asked again, stored, written | [`engine`], [`store`], [`run`] |
+//! | a coefficient or an interval | [`agreement`] |
+//! | which ratings are compared | [`gold`], [`evaluation`] |
+//! | tables on the terminal | [`report`] |
 
 #![warn(clippy::unwrap_used)]
 
+pub mod source_error;
 pub mod usage;
 pub mod session;
 pub mod corpus;
+pub mod filter;
 pub mod unit;
 pub mod shipped;
 pub mod codebook;

@@ -33,3 +33,8 @@ pub fn dollars(cost: Option<f64>) -> String {
         Some(cost) => format!("${cost:.4}"),
     }
 }
+
+/// A table as text, without blanks at the ends of its lines.
+pub fn text(table: &Table) -> String {
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}

@@ -199,6 +199,9 @@ pub struct Settings {
     pub max_output_tokens: Option<u32>,
     /// Answers per unit.
     pub samples: u32,
+    /// The condition on sessions, as it was typed.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
     /// The first units only.
     pub limit: Option<usize>,
     /// Seed of the order in which units were drawn for the limit.

@@ -361,9 +361,10 @@ impl Store {
         self.writer.write(Job::Response(Box::new(response))).await
     }
 
-    /// Sets an answer aside, so that its request counts as never answered. It stays in the table, under a key that no request has.
-    pub async fn retire(&self, key: RequestKey) -> Result<(), StoreError> {
-        self.writer.write(Job::Retire(key)).await.map(|_| ())
+    /// Keeps an answer in the place of the one that its request had. That one stays in the table, under a key that no request has; it is
+    /// the one to use until the new one is on the disk.
+    pub async fn replace(&self, response: NewResponse) -> Result<Kept, StoreError> {
+        self.writer.write(Job::Replacement(Box::new(response))).await
     }
 
     /// Keeps a fact about a model; learnt again, it takes the later time and words, because a fact grows old.

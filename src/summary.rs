@@ -81,7 +81,7 @@ pub fn summarise(codebook: &Codebook, rows: &[Annotation]) -> Vec<FieldSummary> 
                 }),
                 FieldKind::Flag { .. } => {
                     counts(vec!["true".to_owned(), "false".to_owned()], &values, |value, label| {
-                        value.to_string() == label
+                        value.as_bool() == Some(label == "true")
                     })
                 }
                 FieldKind::Criteria(criteria) => {

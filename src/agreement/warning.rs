@@ -46,7 +46,7 @@ pub fn label_warnings(found: &LabelAgreement, clusters: usize, context: &PairCon
         let most_over = found.per_label.iter().filter(|label| label.used > label.support).max_by_key(excess);
         if let Some(label) = most_over {
             warnings.push(format!(
-                "margins differ (Stuart–Maxwell p = {}): {b} over-uses '{}', {} times against {} by {a}",
+                "margins differ (Stuart–Maxwell p {}): {b} over-uses '{}', {} times against {} by {a}",
                 short_p(test.p),
                 label.label,
                 label.used,
@@ -150,5 +150,5 @@ fn value(estimate: &Estimate) -> String {
 }
 
 fn short_p(p: f64) -> String {
-    if p < 0.001 { "<.001".to_owned() } else { format!("{p:.3}").trim_start_matches('0').to_owned() }
+    if p < 0.001 { "< .001".to_owned() } else { format!("= {}", format!("{p:.3}").trim_start_matches('0')) }
 }

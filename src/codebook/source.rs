@@ -5,7 +5,8 @@ use super::{
     ScoreCue, Sees, UnitKind,
 };
 use crate::session::ToolCategory;
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use crate::source_error::SourceError;
+use miette::Diagnostic;
 use regex::Regex;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,24 +51,9 @@ pub enum CodebookError {
         message: String,
     },
     /// Something in the file is wrong.
-    #[error("{path}:{line}: {message}", path = path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-        /// The way out.
-        #[help]
-        help: Option<String>,
-        /// The file's text.
-        #[source_code]
-        text: NamedSource<String>,
-        /// The offending piece.
-        #[label("here")]
-        at: SourceSpan,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Invalid(Box<SourceError>),
 }
 
 #[derive(Deserialize)]
@@ -181,15 +167,7 @@ struct Source<'a> {
 impl Source<'_> {
     /// An error at `span` of the whole text.
     fn error(&self, span: Range<usize>, message: impl Into<String>, help: Option<String>) -> CodebookError {
-        let start = span.start.min(self.text.len());
-        CodebookError::Invalid {
-            path: self.path.to_owned(),
-            line: self.text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1,
-            message: message.into(),
-            help,
-            text: NamedSource::new(self.path.display().to_string(), self.text.to_owned()),
-            at: (start..span.end.clamp(start, self.text.len())).into(),
-        }
+        CodebookError::Invalid(SourceError::new(self.path, self.text, span, message, help))
     }
 
     /// An error at `span` of the front matter.

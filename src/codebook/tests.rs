@@ -222,8 +222,8 @@ fn an_error_carries_the_piece_of_the_file_and_often_a_way_out() {
         error.help().map(|help| help.to_string()).as_deref(),
         Some("types: label, labels, score, number, flag, text, shares, evidence, criteria")
     );
-    let CodebookError::Invalid { text, at, .. } = &error else { panic!("an error in the file") };
-    assert_eq!(&text.inner()[at.offset()..at.offset() + at.len()], "\"choice\"");
+    let CodebookError::Invalid(error) = &error else { panic!("an error in the file") };
+    assert_eq!(error.piece(), "\"choice\"");
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
 }
 
 fn resampling(args: &Agree) -> Resampling {
-    Resampling { replicates: args.replicates, seed: args.seed, ..Resampling::default() }
+    Resampling { replicates: args.replicates, seed: args.seed }
 }
 
 fn ratings_file(file: &Path, args: &Agree) -> Result<(Vec<FieldAgreement>, Vec<String>)> {

@@ -11,6 +11,7 @@ use interrater::corpus::{self, Corpus};
 use interrater::engine::plan::{select, survey};
 use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, TaskPlan};
 use interrater::evaluation::{Cluster, Comparison, RunRows};
+use interrater::filter::Filter;
 use interrater::forecast;
 use interrater::gold::Gold;
 use interrater::llm::baseline;
@@ -22,6 +23,7 @@ use interrater::run::{Run, Settings, safe_name, write_json};
 use interrater::summary::summarise;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let config = config(common)?;
     let threshold = args.fail_under.as_deref().map(Threshold::parse).transpose()?;
+    let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let library = library(&config)?;
     let codebooks = chosen_codebooks(&library, args, &config)?;
     let prompter = Prompter::new(&library, codebooks.iter().map(|codebook| &**codebook))?;
@@ -37,9 +40,9 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
     let model: ModelName = args.model.as_deref().unwrap_or(&config.annotate.model).parse()?;
     let rater = rater(&model, args, &config)?;
-    let corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
+    let mut corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
     try_templates(&prompter, &codebooks, &corpus)?;
-    let (sessions, inputs) = survey(&corpus)?;
+    let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
     if !common.quiet {
         skipped_lines(&corpus).iter().for_each(|line| eprintln!("{line}"));
         eprintln!("{}", overview(&sessions));
@@ -60,6 +63,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         temperature: args.temperature,
         max_output_tokens: None,
         samples: args.samples,
+        filter: args.filter.clone(),
         limit: sampling.limit,
         shuffle: sampling.shuffle,
     };
@@ -235,7 +239,7 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
     let folder = run.folder.clone();
     let runs = [RunRows { manifest: run.manifest, rows }];
     let agreement = match gold {
-        Some(gold) if runs[0].rows.iter().any(|row| gold.rows.iter().any(|known| known.unit == row.unit)) => {
+        Some(gold) if has_common_units(gold, &runs[0]) => {
             let comparison =
                 Comparison { codebook, gold: Some(gold), runs: &runs, split: None, cluster: Cluster::Session };
             let ratings = comparison.fields().into_diagnostic()?;
@@ -251,9 +255,14 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
     Ok(summary)
 }
 
+fn has_common_units(gold: &Gold, run: &RunRows) -> bool {
+    let labelled: HashSet<&str> = gold.rows.iter().map(|row| row.unit.as_str()).collect();
+    run.rows.iter().any(|row| labelled.contains(row.unit.as_str()))
+}
+
 fn closing_lines(summaries: &[TaskSummary], config: &Config) {
     let runs = config.paths.runs.display();
-    let Some(first) = summaries.first() else { return };
+    let Some(first) = summaries.iter().find(|task| !task.agreement.is_empty()).or(summaries.first()) else { return };
     let more = match summaries.len() {
         1 => String::new(),
         n => format!(" and {} more", n - 1),

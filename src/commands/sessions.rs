@@ -5,6 +5,7 @@ use interrater::cli::{Common, Sessions};
 use interrater::codebook::UnitKind;
 use interrater::config::Config;
 use interrater::corpus::{self, Corpus};
+use interrater::filter::Filter;
 use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::sessions::{overview, skipped_lines, table};
@@ -16,12 +17,16 @@ use serde_json::json;
 /// Lists sessions, or shows one unit's material.
 pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     let config = config(common)?;
+    let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let corpus = corpus::find(&session_paths(&args.paths, &config)?)?;
     if let (Some(unit), Some(task)) = (&args.show, &args.task) {
         return show(&config, &corpus, unit, task, common);
     }
-    let sessions =
+    let mut sessions =
         corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, _>>().into_diagnostic()?;
+    if let Some(filter) = &filter {
+        filter.retain(&mut sessions)?;
+    }
     if common.json {
         let lines: Vec<String> =
             sessions.iter().map(serde_json::to_string).collect::<Result<_, _>>().into_diagnostic()?;

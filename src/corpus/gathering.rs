@@ -217,7 +217,9 @@ fn is_obviously_not_data(path: &Path) -> bool {
     extension(path).is_some_and(|extension| NOT_DATA.contains(&extension.as_str()))
 }
 
-/// Whether a user would expect a file of this name to be used: JSON in one of its forms.
+/// Whether a user would expect a file of this name to be used: JSON in one of its forms. Claude Code writes a `.meta.json` beside each
+/// subagent's transcript; it holds no conversation.
 fn looks_like_data(path: &Path) -> bool {
-    extension(path).is_some_and(|extension| matches!(extension.as_str(), "json" | "jsonl" | "ndjson"))
+    let is_sidecar = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".meta.json"));
+    !is_sidecar && extension(path).is_some_and(|extension| matches!(extension.as_str(), "json" | "jsonl" | "ndjson"))
 }

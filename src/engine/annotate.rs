@@ -1,6 +1,6 @@
 //! From a unit to its row: ask, read the answer, ask once more if it cannot be used, check the evidence.
 
-use super::ask::{AskError, Asker};
+use super::ask::{AskError, Asker, Purpose, Unanswered};
 use crate::answer::{self, Answer};
 use crate::codebook::Codebook;
 use crate::config::Rater;
@@ -9,7 +9,7 @@ use crate::material::{Coverage, Material};
 use crate::prompt::Prompt;
 use crate::run::{Annotation, Status};
 use crate::session::Session;
-use crate::store::{StoreError, StoredResponse};
+use crate::store::StoredResponse;
 use crate::unit::Unit;
 use crate::usage::Usage;
 use serde_json::{Map, Value};
@@ -66,11 +66,13 @@ struct Verdict {
     detail: Option<String>,
     answer: Option<Answer>,
     paid: Vec<StoredResponse>,
+    /// Requests without an answer.
+    unanswered: u32,
 }
 
 impl Verdict {
     fn none(status: Status, detail: impl Into<String>, paid: Vec<StoredResponse>) -> Verdict {
-        Verdict { status, detail: Some(detail.into()), answer: None, paid }
+        Verdict { status, detail: Some(detail.into()), answer: None, paid, unanswered: 0 }
     }
 }
 
@@ -87,6 +89,7 @@ pub fn baseline_row(context: &RunContext, rater: &Rater, work: Work) -> Annotati
             detail: None,
             answer: Some(Answer { fields, evidence: Vec::new(), repaired: None }),
             paid: Vec::new(),
+            unanswered: 0,
         },
         (Some(_), None) => {
             Verdict::none(Status::Skipped, "there is no gold to take the most frequent answer from", Vec::new())
@@ -105,14 +108,12 @@ pub async fn model_row(
     let Some(prompt) = &work.prompt else { return Ok(row(context, work, nothing_to_ask(), Some(asker))) };
     let model = &asker.model;
     let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, work.sample);
-    if refresh == Refresh::Everything {
-        retire_chain(context, asker, &request).await?;
-    }
+    // A run that is told to end keeps the answers that it has.
+    let refresh = if asker.wind_down.is_cancelled() { Refresh::Nothing } else { refresh };
     let known = asker.stored(&request)?.is_some();
-    let mut verdict = ask_for_verdict(context, asker, &request).await?;
+    let mut verdict = ask_for_verdict(context, asker, &request, refresh == Refresh::Everything).await?;
     if refresh == Refresh::Trouble && known && verdict.status.is_trouble() {
-        retire_chain(context, asker, &request).await?;
-        verdict = ask_for_verdict(context, asker, &request).await?;
+        verdict = ask_for_verdict(context, asker, &request, true).await?;
     }
     Ok(row(context, work, verdict, Some(asker)))
 }
@@ -121,27 +122,35 @@ fn nothing_to_ask() -> Verdict {
     Verdict::none(Status::Skipped, "nobody typed a prompt in this session", Vec::new())
 }
 
-async fn ask_for_verdict(context: &RunContext, asker: &Asker, request: &Request) -> Result<Verdict, AskError> {
-    let first = match asker.ask(request, &context.run, &context.codebook.task).await {
+async fn ask_for_verdict(
+    context: &RunContext,
+    asker: &Asker,
+    request: &Request,
+    anew: bool,
+) -> Result<Verdict, AskError> {
+    let purpose = Purpose { run: &context.run, task: &context.codebook.task, anew };
+    let first = match asker.ask(request, purpose).await {
         Ok(stored) => stored,
-        Err(AskError::Unit(status, reason)) => return Ok(Verdict::none(status, reason, Vec::new())),
+        Err(AskError::Unit(Unanswered { status, reason, attempts })) => {
+            return Ok(Verdict { unanswered: attempts, ..Verdict::none(status, reason, Vec::new()) });
+        }
         Err(other) => return Err(other),
     };
     let (reason, text) = match read(context, asker, &first) {
         Reading::Answer(answer) => {
             let status = if answer.repaired.is_some() { Status::Repaired } else { Status::Ok };
             let detail = answer.repaired.map(str::to_owned);
-            return Ok(Verdict { status, detail, answer: Some(answer), paid: vec![first] });
+            return Ok(Verdict { status, detail, answer: Some(answer), paid: vec![first], unanswered: 0 });
         }
         Reading::None(status, detail) => return Ok(Verdict::none(status, detail, vec![first])),
         Reading::Invalid { reason, text } => (reason, text),
     };
     let again = second_request(request, &text, &reason);
-    let second = match asker.ask(&again, &context.run, &context.codebook.task).await {
+    let second = match asker.ask(&again, purpose).await {
         Ok(stored) => stored,
-        Err(AskError::Unit(status, failure)) => {
+        Err(AskError::Unit(Unanswered { status, reason: failure, attempts })) => {
             let detail = format!("{reason}; asked again without an answer: {failure}");
-            return Ok(Verdict::none(status, detail, vec![first]));
+            return Ok(Verdict { unanswered: attempts, ..Verdict::none(status, detail, vec![first]) });
         }
         Err(other) => return Err(other),
     };
@@ -151,7 +160,7 @@ async fn ask_for_verdict(context: &RunContext, asker: &Asker, request: &Request)
         Reading::Answer(answer) => {
             let status = if answer.repaired.is_some() { Status::Repaired } else { Status::Ok };
             let detail = Some(format!("second answer; the first could not be used: {reason}"));
-            Verdict { status, detail, answer: Some(answer), paid }
+            Verdict { status, detail, answer: Some(answer), paid, unanswered: 0 }
         }
         Reading::None(status, detail) => Verdict::none(status, format!("{reason}; asked again: {detail}"), paid),
         Reading::Invalid { reason: second, .. } => {
@@ -201,18 +210,9 @@ fn second_request(request: &Request, text: &str, reason: &str) -> Request {
     again
 }
 
-/// Sets aside the stored answers to a request and to the request that followed from it.
-async fn retire_chain(context: &RunContext, asker: &Asker, request: &Request) -> Result<(), StoreError> {
-    let Some(first) = asker.stored(request)? else { return Ok(()) };
-    if let Reading::Invalid { reason, text } = read(context, asker, &first) {
-        asker.retire(&second_request(request, &text, &reason)).await?;
-    }
-    asker.retire(request).await
-}
-
 fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>) -> Annotation {
     let Work { unit, session, material, prompt, sample, task: _, position: _ } = work;
-    let Verdict { status, detail, answer, paid } = verdict;
+    let Verdict { status, detail, answer, paid, unanswered } = verdict;
     let usages: Vec<Option<Usage>> = paid.iter().map(|stored| stored.response.usage).collect();
     let usage = usages.iter().copied().sum::<Option<Usage>>();
     let price = asker.and_then(|asker| asker.model.price.as_ref());
@@ -240,7 +240,7 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
         usage,
         cost_usd,
         cached: !paid.is_empty() && paid.iter().all(|stored| stored.response.run != context.run),
-        attempts: paid.iter().map(|stored| stored.response.attempts).sum(),
+        attempts: paid.iter().map(|stored| stored.response.attempts).sum::<u32>() + unanswered,
         latency_ms: paid
             .iter()
             .map(|stored| u64::try_from(stored.response.latency.as_millis()).unwrap_or(u64::MAX))

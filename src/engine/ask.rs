@@ -1,6 +1,7 @@
 //! One request to a model: from the store if it was ever answered, else over the wire, paced and retried. An answer is in the store
 //! before anyone sees it.
 
+use super::key::without_key;
 use crate::config::Model;
 use crate::llm::client::{Answer, Client, TransportError};
 use crate::llm::pace::Pacer;
@@ -27,14 +28,36 @@ const EXPECTED_OUTPUT: u64 = 600;
 /// Why a request has no answer.
 #[derive(Debug)]
 pub enum AskError {
-    /// This unit gets none: how it ended, and why.
-    Unit(Status, String),
+    /// This unit gets none.
+    Unit(Unanswered),
     /// No unit can get one: the run ends with this message.
     Stop(String),
     /// The run was told to end before the request was sent.
     Cancelled,
     /// The store failed.
     Store(StoreError),
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// How its unit ends.
+    pub status: Status,
+    /// Why.
+    pub reason: String,
+    /// How often it was sent.
+    pub attempts: u32,
+}
+
+/// What a request is sent for.
+#[derive(Debug, Clone, Copy)]
+pub struct Purpose<'a> {
+    /// The run that pays.
+    pub run: &'a str,
+    /// The task.
+    pub task: &'a str,
+    /// Whether it is sent although the store may have an answer, which the new one then replaces.
+    pub anew: bool,
 }
 
 impl From<StoreError> for AskError {
@@ -107,27 +130,24 @@ impl Asker {
         self.store.get(&self.key(request).0)
     }
 
-    /// Sets the stored answer aside, so that the request is sent again. It stays in the store.
-    pub async fn retire(&self, request: &Request) -> Result<(), StoreError> {
-        self.store.retire(self.key(request).0).await
-    }
-
-    /// The answer to `request`, paid for by `run` if it is not in the store.
-    pub async fn ask(&self, request: &Request, run: &str, task: &str) -> Result<StoredResponse, AskError> {
+    /// The answer to `request`: the stored one, unless there is none or a new one is asked for.
+    pub async fn ask(&self, request: &Request, purpose: Purpose<'_>) -> Result<StoredResponse, AskError> {
         let (key, parts) = self.key(request);
-        if let Some(stored) = self.store.get(&key)? {
+        if !purpose.anew
+            && let Some(stored) = self.store.get(&key)?
+        {
             return Ok(stored);
         }
-        let outcome = self.send(request, key, parts, run, task).await;
+        let outcome = self.send(request, key, parts, purpose).await;
         match &outcome {
             Ok(_) => {
                 self.answered.fetch_add(1, Ordering::Relaxed);
                 self.failed_in_a_row.store(0, Ordering::Relaxed);
             }
-            Err(AskError::Unit(Status::Failed, reason)) => {
+            Err(AskError::Unit(Unanswered { status: Status::Failed, reason, .. })) => {
                 let failed = self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
                 if failed >= UNITS_IN_A_ROW {
-                    return Err(AskError::Stop(format!("{failed} units in a row got no answer; the last: {reason}")));
+                    return Err(self.stop(format!("{failed} units in a row got no answer; the last: {reason}")));
                 }
             }
             Err(_) => {}
@@ -140,9 +160,9 @@ impl Asker {
         request: &Request,
         key: RequestKey,
         parts: RequestParts,
-        run: &str,
-        task: &str,
+        purpose: Purpose<'_>,
     ) -> Result<StoredResponse, AskError> {
+        let unit = |status, reason, attempts| Err(AskError::Unit(Unanswered { status, reason, attempts }));
         let estimate = self.estimate(request);
         let mut attempts = 0;
         loop {
@@ -159,6 +179,8 @@ impl Asker {
                 () = self.abandon.cancelled() => return Err(AskError::Cancelled),
             };
             attempts += 1;
+            let api_key = self.model.endpoint.api_key.as_ref();
+            let sent = sent.map(|answer| Answer { body: without_key(answer.body, api_key), ..answer });
             let (reason, after) = match sent {
                 Err(error) => {
                     if matches!(error, TransportError::Timeout { .. }) {
@@ -178,8 +200,8 @@ impl Asker {
                                 provider: self.model.name.provider.clone(),
                                 model: self.model.name.model.clone(),
                                 endpoint: self.model.endpoint.base_url.clone(),
-                                task: Some(task.to_owned()),
-                                run: run.to_owned(),
+                                task: Some(purpose.task.to_owned()),
+                                run: purpose.run.to_owned(),
                                 parts,
                                 body: String::from_utf8_lossy(&answer.body).into_owned(),
                                 status: answer.status,
@@ -188,24 +210,28 @@ impl Asker {
                                 attempts,
                                 latency: answer.elapsed,
                             };
-                            self.store.put(new).await?;
-                            let missing = || {
-                                AskError::Unit(
-                                    Status::Failed,
-                                    "the answer was stored and cannot be found again".to_owned(),
-                                )
+                            if purpose.anew {
+                                self.store.replace(new).await?;
+                            } else {
+                                self.store.put(new).await?;
+                            }
+                            return match self.store.get(&key)? {
+                                Some(stored) => Ok(stored),
+                                None => {
+                                    let reason = "the answer was stored and cannot be found again".to_owned();
+                                    unit(Status::Failed, reason, attempts)
+                                }
                             };
-                            return self.store.get(&key)?.ok_or_else(missing);
                         }
                         Err(unreadable) => (unreadable.to_string(), None),
                     }
                 }
                 Ok(answer) => match self.fault(&answer, &lacking) {
-                    Fault::Stop(message) | Fault::BadRequest(message) => return Err(AskError::Stop(message)),
+                    Fault::Stop(message) | Fault::BadRequest(message) => return Err(self.stop(message)),
                     Fault::TooLong(message) => {
-                        return Err(AskError::Unit(Status::Failed, format!("too long for the model: {message}")));
+                        return unit(Status::Failed, format!("too long for the model: {message}"), attempts);
                     }
-                    Fault::Refused(reason) => return Err(AskError::Unit(Status::Refused, reason)),
+                    Fault::Refused(reason) => return unit(Status::Refused, reason, attempts),
                     Fault::Lacks(feature, message) => {
                         self.learn(feature, &message).await?;
                         attempts -= 1;
@@ -222,7 +248,7 @@ impl Asker {
             drop(permit);
             let Some(delay) = self.backoff.delay(attempts, after, &mut rand::rng()) else {
                 let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
-                return Err(AskError::Unit(Status::Failed, format!("asked {times}; the last answer: {reason}")));
+                return unit(Status::Failed, format!("asked {times}; the last answer: {reason}"), attempts);
             };
             self.wait(delay).await?;
         }
@@ -238,7 +264,13 @@ impl Asker {
         let never_answered = self.answered.load(Ordering::Relaxed) == 0;
         let nobody_there =
             matches!(error, TransportError::Connect { .. }) && never_answered && attempts >= CONNECTS_BEFORE_GIVING_UP;
-        if nobody_there || !error.can_pass() { Err(AskError::Stop(error.to_string())) } else { Ok(()) }
+        if nobody_there || !error.can_pass() { Err(self.stop(error.to_string())) } else { Ok(()) }
+    }
+
+    /// Ends the run. No request goes out after this, also not in the place of the one that was just answered.
+    fn stop(&self, message: String) -> AskError {
+        self.wind_down.cancel();
+        AskError::Stop(message)
     }
 
     async fn wait(&self, delay: Duration) -> Result<(), AskError> {

@@ -2,6 +2,7 @@
 
 use crate::codebook::{Codebook, Library, UnitKind};
 use crate::corpus::{self, Corpus};
+use crate::filter::{Filter, FilterError};
 use crate::run::FileVersion;
 use crate::session::{ReadError, SessionSummary};
 use rand::SeedableRng;
@@ -19,6 +20,14 @@ pub enum PlanError {
     /// A transcript cannot be read.
     #[error(transparent)]
     Session(#[from] ReadError),
+    /// The condition on sessions cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Filter(#[from] FilterError),
+    /// No session fulfils the condition.
+    #[error("none of {0} sessions fulfils the condition")]
+    #[diagnostic(help("`interrater sessions --json` shows what there is to compare"))]
+    NothingLeft(usize),
     /// A transcript cannot be hashed.
     #[error("cannot read {path}: {source}", path = path.display())]
     Io {
@@ -97,9 +106,20 @@ pub struct Sampling {
     pub shuffle: Option<u64>,
 }
 
-/// Reads every session once: its summary and the hashes of its files.
-pub fn survey(corpus: &Corpus) -> Result<(Vec<SessionSummary>, Vec<FileVersion>), PlanError> {
-    let sessions = corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, ReadError>>()?;
+/// Reads every session once: its summary and the hashes of its files. Sessions that do not fulfil `filter` leave the corpus.
+pub fn survey(
+    corpus: &mut Corpus,
+    filter: Option<&Filter>,
+) -> Result<(Vec<SessionSummary>, Vec<FileVersion>), PlanError> {
+    let mut sessions =
+        corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, ReadError>>()?;
+    if let Some(filter) = filter {
+        let keep = filter.retain(&mut sessions)?;
+        corpus.retain(&keep);
+        if sessions.is_empty() {
+            return Err(PlanError::NothingLeft(keep.len()));
+        }
+    }
     let files: Vec<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
     let inputs = files
         .into_par_iter()

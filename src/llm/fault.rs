@@ -306,8 +306,11 @@ fn plain(text: &str) -> String {
     title.unwrap_or_else(|| plain_spaces(&TAG.replace_all(start, " ")))
 }
 
+/// One line without control characters: a server's words are printed on terminals.
 fn plain_spaces(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words: Vec<String> =
+        text.split_whitespace().map(|word| word.chars().filter(|c| !c.is_control()).collect()).collect();
+    words.join(" ")
 }
 
 fn clip(text: &str, chars: usize) -> String {
@@ -329,6 +332,7 @@ mod tests {
     fn a_message_is_found_in_any_form() {
         assert_eq!(line(500, ""), "HTTP 500: no message");
         assert_eq!(line(502, "  upstream\n\n  died "), "HTTP 502: upstream died");
+        assert_eq!(line(502, "up\u{1b}[31mstream\u{7}"), "HTTP 502: up[31mstream");
         assert_eq!(
             line(502, "<html><head><title>502 Bad\nGateway</title></head><body>x</body>"),
             "HTTP 502: 502 Bad Gateway"
@@ -343,7 +347,7 @@ mod tests {
             "HTTP 404 NOT_FOUND: m"
         );
         assert_eq!(line(400, r#"{"strange":1}"#), r#"HTTP 400: {"strange":1}"#);
-        assert_eq!(line(400, "\u{0}\u{fffd}"), "HTTP 400: \u{0}\u{fffd}");
+        assert_eq!(line(400, "\u{0}\u{fffd}"), "HTTP 400: \u{fffd}");
     }
 
     #[test]

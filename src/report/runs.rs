@@ -1,6 +1,7 @@
 //! Runs and their summaries as tables.
 
-use super::{dollars, grid};
+use super::{dollars, grid, text};
+use crate::agreement::estimate::short;
 use crate::agreement::{Estimate, FieldAgreement, PairFigures};
 use crate::run::{Manifest, Status, Totals};
 use crate::summary::{Distribution, FieldSummary};
@@ -71,56 +72,52 @@ impl FieldHeadline {
     }
 }
 
-/// The table at the end of `annotate`: a line a task, and further lines for tasks with several parts.
+/// The table at the end of `annotate`: a line a task; for a task with parts a line a part.
 pub fn summary_table(tasks: &[TaskSummary]) -> String {
     let header = ["task", "units", "ok", "not ok", "answers", "with gold", "human–human"];
     let mut table = grid(&header, &[1, 2, 3]);
     for task in tasks {
         let totals = &task.totals;
-        let first = task.fields.first();
-        let headlines: Vec<&FieldHeadline> = first
-            .map(|field| {
-                let own = |line: &&FieldHeadline| {
-                    line.field == field.field || line.field.starts_with(&format!("{}.", field.field))
-                };
-                task.agreement.iter().filter(own).collect()
-            })
-            .unwrap_or_default();
-        let lines = headlines.len().max(1);
-        for line in 0..lines {
-            let lead = |text: String| if line == 0 { text } else { String::new() };
-            let headline = headlines.get(line);
-            let part = headline.and_then(|headline| headline.field.split_once('.')).map(|(_, part)| format!("{part} "));
-            let shown = |estimate: Option<&Estimate>, name: bool| match (headline, estimate) {
-                (Some(headline), Some(estimate)) => {
-                    let part = if name { part.clone().unwrap_or_default() } else { String::new() };
-                    format!("{part}{} {}", headline.symbol(), interval(estimate))
-                }
-                _ => "–".to_owned(),
-            };
-            table.add_row(vec![
-                lead(task.task.clone()),
-                lead(totals.units.to_string()),
-                lead(totals.answered().to_string()),
-                lead(not_ok(totals)),
-                lead(first.map(answers).unwrap_or_default()),
-                shown(headline.and_then(|headline| headline.with_gold.as_ref()), true),
-                shown(headline.and_then(|headline| headline.human_human.as_ref()), false),
-            ]);
+        let lead = [task.task.clone(), totals.units.to_string(), totals.answered().to_string(), not_ok(totals)];
+        for (line, [answers, with_gold, human_human]) in task.lines().into_iter().enumerate() {
+            let lead = lead.iter().map(|text| if line == 0 { text.clone() } else { String::new() });
+            table.add_row(lead.chain([answers, with_gold, human_human]));
         }
     }
-    format!("{table}\n")
+    text(&table)
+}
+
+impl TaskSummary {
+    /// The primary field's lines: what was answered, agreement with gold, agreement of the humans.
+    fn lines(&self) -> Vec<[String; 3]> {
+        let Some(field) = self.fields.first() else { return vec![Default::default()] };
+        let agreement = |name: &str| {
+            let line = self.agreement.iter().find(|line| line.field == name);
+            let shown = |estimate: Option<&Estimate>| match (line, estimate) {
+                (Some(line), Some(estimate)) => format!("{} {}", line.symbol(), interval(estimate)),
+                _ => "–".to_owned(),
+            };
+            let with_gold = shown(line.and_then(|line| line.with_gold.as_ref()));
+            (with_gold, shown(line.and_then(|line| line.human_human.as_ref())))
+        };
+        match &field.distribution {
+            Distribution::Shares(means) if field.answered > 0 => means
+                .iter()
+                .map(|mean| {
+                    let (with_gold, human_human) = agreement(&format!("{}.{}", field.field, mean.part));
+                    [format!("{} {:.0} %", mean.part, mean.mean), with_gold, human_human]
+                })
+                .collect(),
+            _ => {
+                let (with_gold, human_human) = agreement(&field.field);
+                vec![[answers(field), with_gold, human_human]]
+            }
+        }
+    }
 }
 
 /// `.52 [.38, .65]`, or why there is no number.
 pub fn interval(estimate: &Estimate) -> String {
-    let short = |number: f64| {
-        let text = format!("{number:.2}");
-        text.strip_prefix("0.")
-            .map(|digits| format!(".{digits}"))
-            .or_else(|| text.strip_prefix("-0.").map(|digits| format!("-.{digits}")))
-            .unwrap_or(text)
-    };
     match (estimate.value, estimate.low, estimate.high) {
         (Some(value), Some(low), Some(high)) => {
             format!("{} [{}, {}]", short(value), short(low.max(-1.0)), short(high.min(1.0)))
@@ -151,8 +148,8 @@ pub fn answers(field: &FieldSummary) -> String {
             counts.sort_by_key(|count| std::cmp::Reverse(count.count));
             let share = |count: usize| (count as f64 / field.answered as f64 * 100.0).round();
             let shown: Vec<String> =
-                counts.iter().take(4).map(|count| format!("{} {} %", count.label, share(count.count))).collect();
-            format!("{}{}", shown.join(", "), if counts.len() > 4 { ", …" } else { "" })
+                counts.iter().take(3).map(|count| format!("{} {} %", count.label, share(count.count))).collect();
+            format!("{}{}", shown.join(", "), if counts.len() > 3 { ", …" } else { "" })
         }
         Distribution::Score(score) => {
             let number = |value: Option<f64>| value.map(|value| format!("{value:.0}")).unwrap_or_default();
@@ -181,7 +178,7 @@ pub fn runs_table(runs: &[Manifest]) -> String {
             run.finished.strftime("%Y-%m-%d %H:%M").to_string(),
         ]);
     }
-    format!("{table}\n")
+    text(&table)
 }
 
 /// One run, a line a fact.

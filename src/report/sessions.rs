@@ -1,6 +1,6 @@
 //! Sessions as a table, and the one line that says what was found.
 
-use super::{grid, plural};
+use super::{grid, plural, text};
 use crate::corpus::Corpus;
 use crate::session::SessionSummary;
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ pub fn table(sessions: &[SessionSummary]) -> String {
             session.models.first().cloned().unwrap_or_default(),
         ]);
     }
-    format!("{grid}\n")
+    text(&grid)
 }
 
 fn duration(seconds: f64) -> String {

@@ -144,7 +144,8 @@ impl SessionBuilder {
             models: self.models,
             started: self.earliest,
             ended: self.latest,
-            active_seconds: self.active_seconds,
+            // Transcripts carry milliseconds; more digits would only be noise of the sum.
+            active_seconds: (self.active_seconds * 1000.0).round() / 1000.0,
             events: self.events,
             subagent_events: self.subagent_events,
             usage: self.usage,

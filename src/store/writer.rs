@@ -3,7 +3,7 @@
 //! A group is whatever has gathered while the last one was written, up to [`GROUP`] rows. So a lone row waits for nothing, and under load
 //! one flush of the disk serves many rows: the slower the disk, the larger the groups.
 
-use super::{Evaluation, Kept, ModelFact, NewResponse, RequestKey, StoreError, file};
+use super::{Evaluation, Kept, ModelFact, NewResponse, StoreError, file};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -20,9 +20,10 @@ const WAITING: usize = 1024;
 #[derive(Debug)]
 pub(super) enum Job {
     Response(Box<NewResponse>),
+    /// A response in the place of the one with its key.
+    Replacement(Box<NewResponse>),
     Fact(Box<ModelFact>),
     Evaluations(Vec<Evaluation>),
-    Retire(RequestKey),
 }
 
 /// A job, and who waits for it.
@@ -151,11 +152,11 @@ fn insert(transaction: &Transaction<'_>, job: &Job) -> rusqlite::Result<Kept> {
             evaluations.iter().try_for_each(|evaluation| insert_evaluation(transaction, evaluation))?;
             Ok(Kept::New)
         }
-        Job::Retire(key) => {
+        Job::Replacement(response) => {
             let mut statement =
                 transaction.prepare_cached("UPDATE response SET key = key || '#' || id WHERE key = ?1")?;
-            statement.execute([key.to_string()])?;
-            Ok(Kept::New)
+            statement.execute([response.key.to_string()])?;
+            insert_response(transaction, response)
         }
     }
 }

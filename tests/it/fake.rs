@@ -248,6 +248,11 @@ impl Fake {
         seen
     }
 
+    /// How many requests have come.
+    pub fn asked(&self) -> usize {
+        self.shared.log().asked
+    }
+
     /// How often each distinct body came.
     pub fn counts(&self) -> BTreeMap<String, usize> {
         self.shared.log().counts.clone()

@@ -2,9 +2,15 @@
 
 mod agree;
 mod agree_task;
+mod annotate;
 mod bad_input;
 mod codebooks;
+mod context;
 mod fake;
+mod faults;
 mod init;
+mod interrupt;
 mod project;
+mod requests;
 mod sessions;
+mod stops;
