@@ -6,7 +6,7 @@
 mod gathering;
 mod pattern;
 
-use crate::session::{Agent, ReadError, Session, SessionId, claude_code, codex};
+use crate::session::{Agent, ReadError, Session, SessionId, claude_code, codex, gemini_cli};
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -206,6 +206,7 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
     Ok(match source.agent {
         Agent::ClaudeCode => claude_code::read(&source.native_id, &files),
         Agent::Codex => codex::read(&source.native_id, &files),
+        Agent::GeminiCli => gemini_cli::read(&source.native_id, &files),
     })
 }
 

@@ -3,11 +3,15 @@
 //! Readers (one file a format below this module) turn a transcript's rows into [`Event`]s through a [`SessionBuilder`];
 //! nothing after this module asks which agent it was.
 
+mod arguments;
 pub mod builder;
 pub mod claude_code;
 pub mod codex;
+mod document;
+pub mod gemini_cli;
 pub mod lines;
 pub mod tool;
+mod value;
 
 pub use builder::SessionBuilder;
 
@@ -26,6 +30,8 @@ pub enum Agent {
     ClaudeCode,
     /// Codex CLI (rollout JSON lines with `type` and `payload`).
     Codex,
+    /// Gemini CLI (one JSON document, or JSON lines that replace each other by id).
+    GeminiCli,
 }
 
 impl Agent {
@@ -34,6 +40,7 @@ impl Agent {
         match self {
             Agent::ClaudeCode => "claude_code",
             Agent::Codex => "codex",
+            Agent::GeminiCli => "gemini_cli",
         }
     }
 }

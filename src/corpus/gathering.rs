@@ -1,7 +1,7 @@
 //! Takes a user's paths one by one; gives the transcripts behind them, and what was left aside and why.
 
 use super::{CorpusError, Seen, SkipReason, Skipped, pattern};
-use crate::session::{Agent, claude_code, codex};
+use crate::session::{Agent, claude_code, codex, gemini_cli};
 use ignore::WalkBuilder;
 use ignore::gitignore::Gitignore;
 use rayon::prelude::*;
@@ -193,6 +193,8 @@ fn sniff(path: &Path) -> Sniffed {
         Sniffed::Thread { agent: Agent::ClaudeCode, id, parent: None }
     } else if let Some(codex::Thread { id, parent, .. }) = codex::thread(&head, path) {
         Sniffed::Thread { agent: Agent::Codex, id, parent }
+    } else if let Some(gemini_cli::Thread { id, parent, .. }) = gemini_cli::thread(&head, path) {
+        Sniffed::Thread { agent: Agent::GeminiCli, id, parent }
     } else {
         Sniffed::Unknown
     }

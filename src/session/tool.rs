@@ -35,6 +35,34 @@ pub fn category(name: &str, command: Option<&str>) -> ToolCategory {
         "BashOutput" | "KillShell" | "KillBash" | "TaskStop" | "write_stdin" => ToolCategory::Shell,
         "Bash" | "PowerShell" | "shell" | "shell_command" | "exec_command" | "local_shell" | "local_shell_call"
         | "container.exec" | "unified_exec" => command.map_or(ToolCategory::Shell, shell_category),
+        // Gemini CLI and OpenCode.
+        "bash" | "run_shell_command" => command.map_or(ToolCategory::Shell, shell_category),
+        "read"
+        | "grep"
+        | "glob"
+        | "list"
+        | "webfetch"
+        | "websearch"
+        | "codesearch"
+        | "lsp"
+        | "read_many_files"
+        | "list_directory"
+        | "search_file_content"
+        | "grep_search"
+        | "google_web_search"
+        | "web_fetch"
+        | "get_internal_docs" => ToolCategory::Research,
+        "edit" | "write" | "multiedit" | "patch" | "write_file" | "replace" => ToolCategory::Edit,
+        "task"
+        | "skill"
+        | "activate_skill"
+        | "delegate_to_agent"
+        | "invoke_agent"
+        | "codebase_investigator"
+        | "generalist"
+        | "cli_help" => ToolCategory::Delegate,
+        "todowrite" | "todoread" | "question" | "plan_enter" | "plan_exit" | "write_todos" | "update_topic"
+        | "ask_user" | "enter_plan_mode" => ToolCategory::Plan,
         _ => name.strip_prefix("mcp__").map_or(ToolCategory::Other, mcp_category),
     }
 }
@@ -398,6 +426,11 @@ mod tests {
             ("update_plan", Plan),
             ("AskUserQuestion", Plan),
             ("Bash", Shell),
+            ("run_shell_command", Shell),
+            ("grep_search", Research),
+            ("replace", Edit),
+            ("todowrite", Plan),
+            ("codebase_investigator", Delegate),
             ("Task\" >\n<parameter name=\"description", Other),
         ] {
             assert_eq!(category(name, None), expected, "{name}");
