@@ -6,7 +6,7 @@
 mod gathering;
 mod pattern;
 
-use crate::session::{Agent, ReadError, Session, SessionId, claude_code, codex, gemini_cli};
+use crate::session::{Agent, ReadError, Session, SessionId, claude_code, codex, gemini_cli, open_code};
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -42,6 +42,8 @@ pub enum SkipReason {
     Empty,
     /// It looks like data, but not like a transcript of a known agent.
     NotATranscript,
+    /// It holds a message or a part of a session whose own file is missing.
+    Piece,
     /// It is a symbolic link found in a folder: what it points at may be anywhere, or be in the corpus already.
     SymbolicLink,
     /// It could not be read.
@@ -53,6 +55,7 @@ impl fmt::Display for SkipReason {
         match self {
             SkipReason::Empty => f.write_str("empty"),
             SkipReason::NotATranscript => f.write_str("not a transcript"),
+            SkipReason::Piece => f.write_str("a piece of a session whose own file is missing"),
             SkipReason::SymbolicLink => f.write_str("a symbolic link"),
             SkipReason::Unreadable(error) => write!(f, "cannot be read: {error}"),
         }
@@ -186,7 +189,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     for path in paths {
         gathering.add(path)?;
     }
-    let Gathering { threads, skipped, other_files, .. } = gathering;
+    let Gathering { threads, skipped, other_files, .. } = gathering.finish();
     Ok(Corpus { sources: group(threads), skipped, other_files })
 }
 
@@ -195,6 +198,10 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
+    if source.agent == Agent::OpenCode {
+        // A database holds many sessions and is not loaded for one of them.
+        return open_code::read_paths(&source.native_id, &source.files);
+    }
     let files = source
         .files
         .iter()
@@ -207,6 +214,7 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
         Agent::ClaudeCode => claude_code::read(&source.native_id, &files),
         Agent::Codex => codex::read(&source.native_id, &files),
         Agent::GeminiCli => gemini_cli::read(&source.native_id, &files),
+        Agent::OpenCode => open_code::read(&source.native_id, &files),
     })
 }
 
@@ -261,6 +269,8 @@ fn group(threads: Vec<Thread>) -> Vec<SessionSource> {
         .into_iter()
         .map(|((agent, native_id), mut files)| {
             files.sort();
+            // A database is the file of many threads.
+            files.dedup();
             SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, files }
         })
         .collect();

@@ -10,6 +10,7 @@ pub mod codex;
 mod document;
 pub mod gemini_cli;
 pub mod lines;
+pub mod open_code;
 pub mod tool;
 mod value;
 
@@ -32,6 +33,9 @@ pub enum Agent {
     Codex,
     /// Gemini CLI (one JSON document, or JSON lines that replace each other by id).
     GeminiCli,
+    /// OpenCode (an exported document, a storage folder or a SQLite database).
+    #[serde(rename = "opencode")]
+    OpenCode,
 }
 
 impl Agent {
@@ -41,6 +45,7 @@ impl Agent {
             Agent::ClaudeCode => "claude_code",
             Agent::Codex => "codex",
             Agent::GeminiCli => "gemini_cli",
+            Agent::OpenCode => "opencode",
         }
     }
 }
@@ -443,5 +448,13 @@ pub enum ReadError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The database could not be opened or read.
+    #[error("cannot read the database {path}: {source}", path = path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
     },
 }

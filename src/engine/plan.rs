@@ -100,7 +100,8 @@ pub struct Sampling {
 /// Reads every session once: its summary and the hashes of its files.
 pub fn survey(corpus: &Corpus) -> Result<(Vec<SessionSummary>, Vec<FileVersion>), PlanError> {
     let sessions = corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, ReadError>>()?;
-    let files: Vec<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
+    // A database holds many sessions: it is hashed once.
+    let files: BTreeSet<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
     let inputs = files
         .into_par_iter()
         .map(|path| {

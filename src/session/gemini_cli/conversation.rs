@@ -37,6 +37,8 @@ struct Conversation<'a> {
     open_by_id: HashMap<String, u32>,
     /// Whether the agent is at work: a note that comes when it is not tells nothing of its time.
     working: bool,
+    /// When such a note came, until it is known what follows.
+    idle_note: Option<Timestamp>,
     /// Whether the last thing that happened is a call that was refused, cut off or left without a result.
     tool_was_stopped: bool,
     /// Whether the last thing that happened is that the human stopped the agent: the client may note it twice.
@@ -56,6 +58,7 @@ pub(super) fn tell(history: History, subagent: bool, session: &mut SessionBuilde
         open: VecDeque::new(),
         open_by_id: HashMap::new(),
         working: subagent,
+        idle_note: None,
         tool_was_stopped: false,
         stopped: false,
         compaction: None,
@@ -69,6 +72,7 @@ pub(super) fn tell(history: History, subagent: bool, session: &mut SessionBuilde
             Step::Compaction { at, summary } => conversation.compaction(at, summary),
         }
     }
+    conversation.tick(None, true);
 }
 
 impl Conversation<'_> {
@@ -79,6 +83,16 @@ impl Conversation<'_> {
             Author::Info | Author::Warning | Author::Error => self.note(message),
             Author::Unknown(_) => {}
         }
+    }
+
+    /// Notes the time of a row. A note that came while nobody was at work ends nobody's work: only what follows it tells whether
+    /// the agent was at work after all.
+    fn tick(&mut self, at: Option<Timestamp>, human: bool) {
+        let note = self.idle_note.take();
+        if human {
+            self.session.tick(note, true);
+        }
+        self.session.tick(at, human);
     }
 
     /// Notes that something happened.
@@ -95,7 +109,7 @@ impl Conversation<'_> {
         let pieces = pieces(&content.texts, display.as_ref().map(|display| display.texts.as_slice()));
         let typed: Vec<&Piece> = pieces.iter().filter(|piece| matches!(piece, Piece::Typed(..))).collect();
         let human = !self.subagent && (!typed.is_empty() || images > 0);
-        self.session.tick(at, human || !self.working);
+        self.tick(at, human || !self.working);
         if human {
             let channel = typed.iter().find_map(|piece| match piece {
                 Piece::Typed(channel, _) => Some(*channel),
@@ -144,7 +158,7 @@ impl Conversation<'_> {
 
     fn agent(&mut self, message: Message) {
         let at = message.at;
-        self.session.tick(at, false);
+        self.tick(at, false);
         self.session.usage += message.tokens.unwrap_or_default();
         if let Some(model) = &message.model {
             self.session.model(model);
@@ -161,12 +175,12 @@ impl Conversation<'_> {
                 Some(response) => {
                     let asked = ASKING.contains(&call.name.as_str());
                     let refused = judge(&call, &response) == ToolOutcome::Rejected;
-                    self.session.tick(call.at, asked || refused);
+                    self.tick(call.at, asked || refused);
                     self.result(call.at.or(at), event, &call, response);
                 }
                 None if is_over(&call) => {
                     let response = Response { id: None, text: String::new(), is_error: false };
-                    self.session.tick(call.at, false);
+                    self.tick(call.at, false);
                     self.result(call.at.or(at), event, &call, response);
                 }
                 None => {
@@ -210,7 +224,10 @@ impl Conversation<'_> {
     fn note(&mut self, message: Message) {
         let text = message.content.text();
         let at = message.at;
-        self.session.tick(at, !self.working);
+        match self.working {
+            true => self.tick(at, false),
+            false => self.idle_note = at.or(self.idle_note),
+        }
         if message.author == Author::Info && STOPPED.contains(&text.trim()) {
             if !self.stopped && !self.subagent {
                 let during_tool = self.tool_was_stopped;
