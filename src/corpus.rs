@@ -90,7 +90,7 @@ pub enum CorpusError {
     /// A folder, or what a pattern matches, without any transcript.
     #[error("no transcript in {path}: {seen}", path = path.display())]
     #[diagnostic(help(
-        "transcripts are found by content: JSON lines of Claude Code (~/.claude/projects) or Codex CLI (~/.codex/sessions)"
+        "transcripts are found by content: those of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI (~/.gemini/tmp) and OpenCode (~/.local/share/opencode)"
     ))]
     NoTranscript {
         /// What was asked for.
@@ -100,7 +100,9 @@ pub enum CorpusError {
     },
     /// A file that was named, but is not a transcript.
     #[error("not a transcript of a known agent: {path}", path = path.display())]
-    #[diagnostic(help("known are JSON lines of Claude Code (~/.claude/projects) and Codex CLI (~/.codex/sessions)"))]
+    #[diagnostic(help(
+        "known are the files of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI (~/.gemini/tmp) and OpenCode (~/.local/share/opencode)"
+    ))]
     NotATranscript {
         /// The file.
         path: PathBuf,

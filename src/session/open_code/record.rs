@@ -74,6 +74,9 @@ pub(super) struct Info {
     time: Value,
     #[serde(rename = "modelID")]
     model: Value,
+    /// Where some versions name the model.
+    #[serde(rename = "model")]
+    provided: Value,
     tokens: Value,
     error: Value,
     /// Set where the message is the summary that replaced the conversation; on a human's message it is something else.
@@ -102,7 +105,7 @@ impl Info {
     }
 
     pub(super) fn model(&self) -> Option<String> {
-        text_of(Some(&self.model))
+        text_of(Some(&self.model)).or_else(|| text_of(self.provided.get("modelID")))
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {
