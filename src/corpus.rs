@@ -7,7 +7,9 @@ mod gathering;
 mod pattern;
 
 use crate::session::chat::Conversation;
-use crate::session::{Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor};
+use crate::session::{
+    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code,
+};
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -53,6 +55,8 @@ pub enum SkipReason {
         /// How many are none.
         others: u64,
     },
+    /// It holds a message or a part of a session whose own file is missing.
+    Piece,
     /// It is a symbolic link found in a folder: what it points at may be anywhere, or be in the corpus already.
     SymbolicLink,
     /// It could not be read.
@@ -66,6 +70,7 @@ impl fmt::Display for SkipReason {
             SkipReason::NotATranscript => f.write_str("not a transcript"),
             SkipReason::PartlyUsed { others: 1 } => f.write_str("used but for 1 line that is no conversation"),
             SkipReason::PartlyUsed { others } => write!(f, "used but for {others} lines that are no conversation"),
+            SkipReason::Piece => f.write_str("a piece of a session whose own file is missing"),
             SkipReason::SymbolicLink => f.write_str("a symbolic link"),
             SkipReason::Unreadable(error) => write!(f, "cannot be read: {error}"),
         }
@@ -100,8 +105,9 @@ pub enum CorpusError {
     /// A folder, or what a pattern matches, without any transcript.
     #[error("no transcript in {path}: {seen}", path = path.display())]
     #[diagnostic(help(
-        "transcripts are found by content: of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Copilot CLI \
-         (~/.copilot), Cursor (~/.cursor/projects), and chats: JSON with `messages` that have `role` and `content`"
+        "transcripts are found by content: of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI \
+         (~/.gemini/tmp), OpenCode (~/.local/share/opencode), Copilot CLI (~/.copilot), Cursor (~/.cursor/projects), and chats: \
+         JSON with `messages` that have `role` and `content`"
     ))]
     NoTranscript {
         /// What was asked for.
@@ -112,8 +118,9 @@ pub enum CorpusError {
     /// A file that was named, but is not a transcript.
     #[error("not a transcript of a known agent: {path}", path = path.display())]
     #[diagnostic(help(
-        "known are transcripts of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Copilot CLI (~/.copilot), \
-         Cursor (~/.cursor/projects), and chats: JSON with `messages` that have `role` and `content`"
+        "known are transcripts of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI (~/.gemini/tmp), \
+         OpenCode (~/.local/share/opencode), Copilot CLI (~/.copilot), Cursor (~/.cursor/projects), and chats: JSON with `messages` \
+         that have `role` and `content`"
     ))]
     NotATranscript {
         /// The file.
@@ -203,7 +210,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     for path in paths {
         gathering.add(path)?;
     }
-    let Gathering { threads, chats, skipped, other_files, .. } = gathering;
+    let Gathering { threads, chats, skipped, other_files, .. } = gathering.finish();
     let mut sources = group(threads);
     sources.extend(tell_apart(chats));
     sources.sort_by(|a, b| (&a.files, spans_start(a), &a.id).cmp(&(&b.files, spans_start(b), &b.id)));
@@ -215,6 +222,10 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
+    if source.agent == Agent::OpenCode {
+        // A database holds many sessions and is not loaded for one of them.
+        return open_code::read_paths(&source.native_id, &source.files);
+    }
     let files = source
         .files
         .iter()
@@ -229,6 +240,8 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
         Agent::Copilot => copilot::read(&source.native_id, &files),
         Agent::Cursor => cursor::read(&source.native_id, &files),
         Agent::Chat => chat::read(&source.native_id, &files),
+        Agent::GeminiCli => gemini_cli::read(&source.native_id, &files),
+        Agent::OpenCode => open_code::read(&source.native_id, &files),
     })
 }
 
@@ -298,6 +311,8 @@ fn group(threads: Vec<Thread>) -> Vec<SessionSource> {
         .into_iter()
         .map(|((agent, native_id), mut files)| {
             files.sort();
+            // A database is the file of many threads.
+            files.dedup();
             SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, files, span: None }
         })
         .collect()

@@ -12,7 +12,11 @@ pub mod codex;
 mod content;
 pub mod copilot;
 pub mod cursor;
+mod document;
+pub mod gemini_cli;
+mod input;
 pub mod lines;
+pub mod open_code;
 pub mod tool;
 mod value;
 
@@ -39,6 +43,11 @@ pub enum Agent {
     Cursor,
     /// A plain chat of any program (`messages` with `role` and `content`).
     Chat,
+    /// Gemini CLI (one JSON document, or JSON lines that replace each other by id).
+    GeminiCli,
+    /// OpenCode (an exported document, a storage folder or a SQLite database).
+    #[serde(rename = "opencode")]
+    OpenCode,
 }
 
 impl Agent {
@@ -50,6 +59,8 @@ impl Agent {
             Agent::Copilot => "copilot",
             Agent::Cursor => "cursor",
             Agent::Chat => "chat",
+            Agent::GeminiCli => "gemini_cli",
+            Agent::OpenCode => "opencode",
         }
     }
 }
@@ -452,5 +463,13 @@ pub enum ReadError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The database could not be opened or read.
+    #[error("cannot read the database {path}: {source}", path = path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
     },
 }

@@ -3,7 +3,7 @@
 //! A content is a string or a list of parts; calls and results are parts of it, or stand beside it (`tool_calls`).
 
 use super::ToolOutcome;
-use super::arguments::{Input, input};
+use super::input::{Input, input};
 use super::value::{flat_text, text_of};
 use serde_json::{Map, Value};
 

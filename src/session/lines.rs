@@ -255,7 +255,7 @@ fn string(bytes: &[u8], mut at: usize) -> Result<usize, usize> {
 }
 
 /// The object with control characters escaped and halves of surrogate pairs replaced, where it has any.
-fn mend(text: &str) -> Cow<'_, str> {
+pub(super) fn mend(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut mended = String::new();
     let mut copied = 0;

@@ -38,15 +38,25 @@ pub fn category(name: &str, command: Option<&str>) -> ToolCategory {
         | "container.exec" | "unified_exec" => command.map_or(ToolCategory::Shell, shell_category),
         _ => match name.strip_prefix("mcp__").or_else(|| Some(name.split_once("-mcp-server-")?.1)) {
             Some(tool) => mcp_category(tool),
-            None => category_in_copilot_or_cursor(name, command),
+            None => category_elsewhere(name, command),
         },
     }
 }
 
-/// The kind of work of a tool of Copilot CLI or Cursor.
-fn category_in_copilot_or_cursor(name: &str, command: Option<&str>) -> ToolCategory {
+/// The kind of work of a tool of Gemini CLI, OpenCode, Copilot CLI or Cursor.
+fn category_elsewhere(name: &str, command: Option<&str>) -> ToolCategory {
     match name {
         "view"
+        | "read"
+        | "list"
+        | "webfetch"
+        | "websearch"
+        | "codesearch"
+        | "read_many_files"
+        | "list_directory"
+        | "search_file_content"
+        | "google_web_search"
+        | "get_internal_docs"
         | "glob"
         | "grep"
         | "rg"
@@ -66,6 +76,10 @@ fn category_in_copilot_or_cursor(name: &str, command: Option<&str>) -> ToolCateg
         "str_replace_editor" | "str_replace_based_edit_tool" if command == Some("view") => ToolCategory::Research,
         "str_replace_editor"
         | "str_replace_based_edit_tool"
+        | "multiedit"
+        | "patch"
+        | "write_file"
+        | "replace"
         | "edit"
         | "create"
         | "write"
@@ -80,13 +94,28 @@ fn category_in_copilot_or_cursor(name: &str, command: Option<&str>) -> ToolCateg
         | "edit_notebook" => ToolCategory::Edit,
         "ReadLints" | "read_lints" => ToolCategory::Verify,
         "update_todo" | "todo_write" | "report_intent" | "ask_user" | "AskQuestion" | "CreatePlan" | "create_plan"
-        | "SwitchMode" => ToolCategory::Plan,
-        "task" | "skill" | "read_agent" | "write_agent" | "Subagent" => ToolCategory::Delegate,
+        | "SwitchMode" | "todowrite" | "todoread" | "question" | "plan_enter" | "plan_exit" | "write_todos"
+        | "update_topic" | "enter_plan_mode" => ToolCategory::Plan,
+        "task"
+        | "skill"
+        | "read_agent"
+        | "write_agent"
+        | "Subagent"
+        | "activate_skill"
+        | "delegate_to_agent"
+        | "invoke_agent"
+        | "codebase_investigator"
+        | "generalist"
+        | "cli_help" => ToolCategory::Delegate,
         "read_bash" | "write_bash" | "stop_bash" | "list_bash" | "read_powershell" | "write_powershell"
         | "stop_powershell" | "list_powershell" | "Await" | "AwaitShell" => ToolCategory::Shell,
-        "bash" | "powershell" | "Shell" | "run_terminal_cmd" | "run_terminal_command" | "run_terminal_command_v2" => {
-            command.map_or(ToolCategory::Shell, shell_category)
-        }
+        "bash"
+        | "run_shell_command"
+        | "powershell"
+        | "Shell"
+        | "run_terminal_cmd"
+        | "run_terminal_command"
+        | "run_terminal_command_v2" => command.map_or(ToolCategory::Shell, shell_category),
         _ => ToolCategory::Other,
     }
 }
@@ -455,6 +484,11 @@ mod tests {
             ("github-mcp-server-create_issue", Other),
             ("StrReplace", Edit),
             ("stop_bash", Shell),
+            ("run_shell_command", Shell),
+            ("grep_search", Research),
+            ("replace", Edit),
+            ("todowrite", Plan),
+            ("codebase_investigator", Delegate),
             ("Task\" >\n<parameter name=\"description", Other),
         ] {
             assert_eq!(category(name, None), expected, "{name}");

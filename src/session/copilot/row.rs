@@ -1,7 +1,7 @@
 //! Takes the text of one record; gives a [`Row`]: what Copilot CLI wrote, with tolerant types and without what nobody needs.
 
 use super::tokens::Totals;
-use crate::session::arguments::{Input, input};
+use crate::session::input::{Input, input};
 use crate::session::value::{flat_text, number_of, text_of, time_of};
 use crate::session::{Channel, InjectedSource, ToolOutcome};
 use jiff::Timestamp;

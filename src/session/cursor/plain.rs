@@ -4,8 +4,8 @@
 //! `[Tool result] Name` begin what they name. Nothing is escaped: a human's words are safe between the marks of a query only.
 
 use super::{Record, query};
-use crate::session::arguments::input;
 use crate::session::content::{Call, Part};
+use crate::session::input::input;
 use crate::session::{ReadReport, ToolOutcome};
 use serde_json::{Map, Value};
 
