@@ -103,30 +103,20 @@ pub struct Sessions {
     /// The task that the rater has.
     #[arg(long, value_name = "TASK", requires = "show")]
     pub task: Option<String>,
-    /// With --show: whether secrets are replaced.
-    #[command(flatten)]
-    pub redaction: Redaction,
-}
-
-/// Whether secrets, e-mail addresses and home names are replaced before anyone sees a session.
-#[derive(Debug, Args)]
-pub struct Redaction {
-    /// Replace secrets, e-mail addresses and home names [default: where sessions leave this machine].
-    #[arg(long, help_heading = "Privacy", conflicts_with = "no_redact")]
+    /// Replace secrets, e-mail addresses and home names [default: where a rater's sessions leave this machine].
+    #[arg(long, requires = "show", conflicts_with = "no_redact")]
     pub redact: bool,
-    /// Show the model the sessions as they are.
-    #[arg(long, help_heading = "Privacy")]
+    /// Show the session as it is.
+    #[arg(long, requires = "show")]
     pub no_redact: bool,
 }
 
-impl Redaction {
-    /// What was asked for, if anything was.
-    pub fn choice(&self) -> Option<bool> {
-        match (self.redact, self.no_redact) {
-            (true, _) => Some(true),
-            (_, true) => Some(false),
-            _ => None,
-        }
+/// What a pair of flags asks for, if it asks for anything.
+pub fn choice(on: bool, off: bool) -> Option<bool> {
+    match (on, off) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
     }
 }
 
@@ -166,9 +156,12 @@ pub struct Annotate {
     /// Limit of output tokens of each answer, reasoning included.
     #[arg(long, value_name = "N", help_heading = "Model", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_output_tokens: Option<u32>,
-    /// Whether secrets are replaced.
-    #[command(flatten)]
-    pub redaction: Redaction,
+    /// Replace secrets, e-mail addresses and home names [default: where sessions leave this machine].
+    #[arg(long, help_heading = "What", conflicts_with = "no_redact")]
+    pub redact: bool,
+    /// Show the model the sessions as they are.
+    #[arg(long, help_heading = "What")]
+    pub no_redact: bool,
     /// Requests under way at once.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub concurrency: Option<u64>,

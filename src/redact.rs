@@ -1,9 +1,9 @@
 //! Takes a session; replaces what should not leave the machine by placeholders, and counts it by kind.
 //!
 //! The whole session is redacted once, after reading and before rendering: prompts, evidence checks, rows and forecasts all come from
-//! the same redacted text, so nothing downstream can forget a place. A text is scanned once by a set of patterns, what was found is
-//! merged into spans that never overlap, and the spans are replaced in one go; a placeholder is never looked into again. The same value
-//! gets the same placeholder everywhere in its session, also where nothing around it says what it is.
+//! the same redacted text, so nothing downstream can forget a place. A text is scanned by a set of patterns, what was found is merged
+//! into spans that never overlap, and the spans are replaced in one go; a placeholder is never looked into again. The same value gets the
+//! same placeholder everywhere in its session, also where nothing around it says what it is.
 
 mod assignment;
 mod email;
@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 use span::{Book, Span};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// A placeholder may uncover what stood too close to be told apart, so texts that changed are looked at again, at most so often.
+const ROUNDS: usize = 8;
 
 /// What was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -199,29 +202,37 @@ pub fn redact(session: &mut Session) -> Redactions {
 fn redact_texts(texts: &mut [&mut String]) -> Redactions {
     let mut book = Book::default();
     let mut names = Names::default();
-    let mut found: Vec<Vec<Span>> = Vec::with_capacity(texts.len());
+    let mut redactions = Redactions::default();
     for text in texts.iter_mut() {
         // Terminal escapes and invisible characters are dropped first: between the letters of a secret they would hide it.
         if let Some(visible) = visible::visible(text) {
             **text = visible;
         }
         book.reserve(text);
-        let spans = find(text);
-        names.learn(text, &spans);
-        found.push(spans);
     }
-    for (text, spans) in texts.iter().zip(&mut found) {
-        spans.extend(home::find_known(text, &names));
-        span::merge(text, spans);
-        spans.iter().for_each(|span| book.enter(span.kind, &text[span.range.clone()]));
-    }
-    let known = book.known_values();
-    let mut redactions = Redactions::default();
-    for (text, spans) in texts.iter_mut().zip(found) {
-        let spans = known.find(text, spans);
-        if !spans.is_empty() {
-            spans.iter().for_each(|span| redactions.count(span.kind));
-            **text = book.replace(text, &spans);
+    let mut changed = vec![true; texts.len()];
+    for _ in 0..ROUNDS {
+        let mut found: Vec<Vec<Span>> =
+            texts.iter().zip(&changed).map(|(text, changed)| if *changed { find(text) } else { Vec::new() }).collect();
+        for (text, spans) in texts.iter().zip(&found) {
+            names.learn(text, spans);
+        }
+        for (text, spans) in texts.iter().zip(&mut found) {
+            spans.extend(home::find_known(text, &names));
+            span::merge(text, spans);
+            spans.iter().for_each(|span| book.enter(span.kind, &text[span.range.clone()]));
+        }
+        let known = book.known_values();
+        for ((text, spans), changed) in texts.iter_mut().zip(found).zip(&mut changed) {
+            let spans = known.find(text, spans);
+            *changed = !spans.is_empty();
+            if *changed {
+                spans.iter().for_each(|span| redactions.count(span.kind));
+                **text = book.replace(text, &spans);
+            }
+        }
+        if !changed.contains(&true) {
+            break;
         }
     }
     redactions

@@ -4,7 +4,7 @@ use super::agree::{agree_fields, check_units, record};
 use super::progress::Progress;
 use super::{Exit, UsageError, config, environment, library, print, print_json, session_paths};
 use interrater::agreement::{FieldAgreement, Resampling};
-use interrater::cli::{Annotate, Common};
+use interrater::cli::{Annotate, Common, choice};
 use interrater::codebook::{Codebook, Library};
 use interrater::config::{Config, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
@@ -66,7 +66,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         filter: args.filter.clone(),
         limit: sampling.limit,
         shuffle: sampling.shuffle,
-        redacted: args.redaction.choice().or(config.annotate.redact).unwrap_or(rater.is_remote()),
+        redacted: choice(args.redact, args.no_redact).or(config.annotate.redact).unwrap_or(rater.is_remote()),
     };
     if rater.is_remote() && !settings.redacted && !common.quiet {
         eprintln!("warning: redaction is off: sessions are sent as they are, with all secrets that they hold");
@@ -283,7 +283,8 @@ fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> 
         Rater::Model(model) => model.price.as_ref(),
         Rater::Cues | Rater::Majority => None,
     };
-    let forecast = forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, settings.samples, settings.redacted)?;
+    let forecast =
+        forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, settings.samples, settings.redacted)?;
     if let (Some(redactions), false) = (&forecast.redactions, common.quiet) {
         eprintln!("redacted: {redactions}");
     }

@@ -1,7 +1,7 @@
 //! `sessions`: what the readers find, and what a rater would see.
 
 use super::{Exit, UsageError, config, environment, library, print, print_json, session_paths};
-use interrater::cli::{Common, Sessions};
+use interrater::cli::{Common, Sessions, choice};
 use interrater::codebook::UnitKind;
 use interrater::config::Config;
 use interrater::corpus::{self, Corpus};
@@ -21,7 +21,7 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let corpus = corpus::find(&session_paths(&args.paths, &config)?)?;
     if let (Some(unit), Some(task)) = (&args.show, &args.task) {
-        let redacted = match args.redaction.choice().or(config.annotate.redact) {
+        let redacted = match choice(args.redact, args.no_redact).or(config.annotate.redact) {
             Some(choice) => choice,
             // A model that cannot be asked, for want of a key, is remote all the same.
             None => config.rater(&config.annotate.model.parse()?, None, &environment).map_or(true, |r| r.is_remote()),
@@ -48,14 +48,7 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
 }
 
 /// Prints the messages that a model would get for the unit, and how much of the session they cover.
-fn show(
-    config: &Config,
-    corpus: &Corpus,
-    wanted: &str,
-    task: &str,
-    redacted: bool,
-    common: &Common,
-) -> Result<Exit> {
+fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, redacted: bool, common: &Common) -> Result<Exit> {
     let library = library(config)?;
     let codebook = library.task(task)?;
     let id = SessionId::of_unit(wanted);
@@ -93,7 +86,7 @@ fn show(
         );
         match redacted {
             true => eprintln!("redacted in the session: {redactions}"),
-            false => eprintln!("not redacted, since `{}` is on this machine or redaction is off", config.annotate.model),
+            false => eprintln!("not redacted; --redact shows what a model elsewhere would see"),
         }
     }
     Ok(Exit::Done)

@@ -6,6 +6,7 @@
 use super::Kind;
 use super::span::Span;
 use regex::Regex;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
@@ -29,11 +30,39 @@ const LONGEST_VALUE: usize = 512;
 const LEAST_ENTROPY: f64 = 3.0;
 /// Words that show that a value is to be filled in.
 const PLACEHOLDERS: &[&str] = &[
-    "your", "example", "placeholder", "changeme", "change_me", "change-me", "dummy", "redacted", "replace", "xxxx", "****", "....",
-    "<", ">", "…", "${", "{{", "_here", "-here", "insert", "undefined", "process.env", "os.environ", "secrets.", "env.", "getenv",
+    "your",
+    "example",
+    "placeholder",
+    "changeme",
+    "change_me",
+    "change-me",
+    "dummy",
+    "redacted",
+    "replace",
+    "xxxx",
+    "****",
+    "....",
+    "<",
+    ">",
+    "…",
+    "${",
+    "{{",
+    "_here",
+    "-here",
+    "insert",
+    "undefined",
+    "process.env",
+    "os.environ",
+    "secrets.",
+    "env.",
+    "getenv",
 ];
 
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
+    // A secret of a known form is known to its last letter; what follows is something else, such as the host of a URL.
+    let continues = |at: usize| text[at..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let known: HashSet<usize> =
+        spans.iter().filter(|span| !continues(span.range.end)).map(|span| span.range.start).collect();
     let mut at = 0;
     while let Some(name) = NAME.captures_at(text, at) {
         let Some(whole) = name.get(0) else { break };
@@ -56,9 +85,16 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             continue;
         }
         let Some((start, end, quoted)) = value(text, whole.end(), how) else { continue };
+        if known.contains(&start) {
+            continue;
+        }
         let value = &text[start..end];
-        if if is_password { is_password_like(value, how, quoted) } else { is_secret_like(value, how) } {
-            spans.push(Span::new(start..end, if is_password { Kind::Password } else { Kind::Secret }));
+        let (kind, is_one) = match is_password {
+            true => (Kind::Password, is_password_like(value, how, quoted)),
+            false => (Kind::Secret, is_secret_like(value, how)),
+        };
+        if is_one {
+            spans.push(Span::new(start..end, kind));
             at = end;
         }
     }
@@ -75,7 +111,9 @@ enum How {
 /// Whether the name ends a flag: `--db-`, `--`.
 fn is_flag(before: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    before[before.trim_end_matches(is_name).len()..].starts_with("--")
+    let (rest, name) = before.split_at(before.trim_end_matches(is_name).len());
+    // The letter of an escape such as `\n` is none of the flag's.
+    name.starts_with("--") || rest.ends_with('\\') && name.get(1..).is_some_and(|name| name.starts_with("--"))
 }
 
 /// Whether the name ends an opening tag: `<db-`, `<`.
@@ -151,7 +189,8 @@ pub(super) fn is_wordy(value: &str) -> bool {
     value.split(|c: char| !c.is_ascii_alphanumeric()).all(|piece| {
         let letters = piece.bytes().take_while(u8::is_ascii_alphabetic).count();
         let digits = piece.len() - letters;
-        let turns = piece.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
+        let turns =
+            piece.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
         piece[letters..].bytes().all(|byte| byte.is_ascii_digit())
             && (letters == 0 && digits <= 8 || digits <= 3)
             && letters <= 24
@@ -177,7 +216,8 @@ fn is_password_like(value: &str, how: How, quoted: bool) -> bool {
     let has = |kind: fn(&u8) -> bool| value.bytes().any(|byte| kind(&byte));
     let (digit, letter) = (has(u8::is_ascii_digit), has(u8::is_ascii_alphabetic));
     let symbol = value.bytes().any(|byte| byte.is_ascii_punctuation() && !b"._-/:()".contains(&byte));
-    let is_path = value.starts_with(['/', '~', '.']) || value.get(1..3).is_some_and(|rest| rest == ":\\" || rest == ":/");
+    let is_path =
+        value.starts_with(['/', '~', '.']) || value.get(1..3).is_some_and(|rest| rest == ":\\" || rest == ":/");
     let mixed = letter && digit || letter && symbol && how != How::Said;
     let strong = value.len() >= 20 && !is_wordy(value);
     value.len() >= 6
@@ -198,7 +238,9 @@ fn is_expression(value: &str) -> bool {
     };
     let count = chain.clone().count();
     let operators = ["==", "&&", "||", "->", "=>", "?.", "!="].iter().any(|operator| value.contains(operator));
-    operators || (count > 1 || value.contains('_') && !value.bytes().any(|b| b.is_ascii_digit())) && chain.clone().all(is_name)
+    operators
+        || (count > 1 || value.contains('_') && !value.bytes().any(|b| b.is_ascii_digit()))
+            && chain.clone().all(is_name)
 }
 
 /// Shannon entropy of the bytes, in bits a byte.
@@ -206,5 +248,10 @@ fn entropy(value: &str) -> f64 {
     let mut counts = [0u32; 256];
     value.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
     let length = value.len() as f64;
-    counts.iter().filter(|&&count| count > 0).map(|&count| f64::from(count) / length).map(|share| -share * share.log2()).sum()
+    counts
+        .iter()
+        .filter(|&&count| count > 0)
+        .map(|&count| f64::from(count) / length)
+        .map(|share| -share * share.log2())
+        .sum()
 }

@@ -5,27 +5,82 @@
 
 use super::Kind;
 use super::span::Span;
+use std::collections::HashSet;
 
 /// No local part and no domain is longer, in bytes.
 const LONGEST_LOCAL: usize = 64;
 const LONGEST_DOMAIN: usize = 253;
 /// Endings of files and of calls that are no top-level domains, or hardly ever.
 const NOT_DOMAINS: &[&str] = &[
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "ico", "js", "ts", "jsx", "tsx", "mjs", "cjs", "css", "scss", "html", "htm",
-    "json", "jsonl", "yaml", "yml", "toml", "lock", "xml", "txt", "log", "rb", "kt", "exe", "dll", "tgz", "gz", "tar", "whl", "jar",
-    "service", "timer", "socket", "localdomain", "localhost", "test", "example", "invalid", "map", "vue", "svelte", "csv", "tsv",
-    "sql", "pdf", "get", "put", "delete",
+    "png",
+    "jpg",
+    "jpeg",
+    "gif",
+    "svg",
+    "webp",
+    "ico",
+    "js",
+    "ts",
+    "jsx",
+    "tsx",
+    "mjs",
+    "cjs",
+    "css",
+    "scss",
+    "html",
+    "htm",
+    "json",
+    "jsonl",
+    "yaml",
+    "yml",
+    "toml",
+    "lock",
+    "xml",
+    "txt",
+    "log",
+    "rb",
+    "kt",
+    "exe",
+    "dll",
+    "tgz",
+    "gz",
+    "tar",
+    "whl",
+    "jar",
+    "service",
+    "timer",
+    "socket",
+    "localdomain",
+    "localhost",
+    "test",
+    "example",
+    "invalid",
+    "map",
+    "vue",
+    "svelte",
+    "csv",
+    "tsv",
+    "sql",
+    "pdf",
+    "get",
+    "put",
+    "delete",
 ];
 /// Local parts that belong to nobody.
-const NOBODY: &[&str] = &["git", "noreply", "no-reply", "donotreply", "do-not-reply", "example", "this", "return", "super"];
+const NOBODY: &[&str] =
+    &["git", "noreply", "no-reply", "donotreply", "do-not-reply", "example", "this", "return", "super"];
 
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
-    for at in memchr::memchr_iter(b'@', text.as_bytes()) {
-        spans.extend(around(text, at, at + 1));
-    }
-    for at in memchr::memmem::find_iter(text.as_bytes(), b"%40") {
-        spans.extend(around(text, at, at + 3));
-    }
+    let signs = memchr::memchr_iter(b'@', text.as_bytes()).map(|at| around(text, at, at + 1));
+    let codes = memchr::memmem::find_iter(text.as_bytes(), b"%40").map(|at| around(text, at, at + 3));
+    let found: Vec<Span> = signs.chain(codes).flatten().collect();
+    // What stands before the host of a URL may be a secret, which goes without its host.
+    let ends: HashSet<usize> = spans.iter().map(|span| span.range.end).collect();
+    let is_secret = |span: &Span| {
+        let local = text[span.range.clone()].find(['@', '%']).map_or(span.range.end, |at| span.range.start + at);
+        ends.contains(&local)
+    };
+    spans.extend(found.into_iter().filter(|span| !is_secret(span)));
 }
 
 /// The address whose `@` lies in `at..after`.
@@ -70,7 +125,8 @@ fn is_address(local: &str, domain: &str) -> bool {
     if labels.iter().any(|label| label.is_empty()) || !(2..=24).contains(&last.len()) {
         return false;
     }
-    let one_case = last.bytes().all(|byte| byte.is_ascii_lowercase()) || last.bytes().all(|byte| byte.is_ascii_uppercase());
+    let one_case =
+        last.bytes().all(|byte| byte.is_ascii_lowercase()) || last.bytes().all(|byte| byte.is_ascii_uppercase());
     let top = last.to_ascii_lowercase();
     if !one_case || NOT_DOMAINS.contains(&top.as_str()) {
         return false;

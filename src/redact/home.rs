@@ -11,8 +11,10 @@ use std::sync::LazyLock;
 
 /// `/`, `\/`, up to four backslashes, or their percent codes.
 static FOLDER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:\\?/|\\{1,4}|%2[Ff]|%5[Cc])(home|[Uu]sers|USERS|Documents and Settings)(\\?/|\\{1,4}|%2[Ff]|%5[Cc])")
-        .expect("a valid pattern")
+    Regex::new(
+        r"(?:\\?/|\\{1,4}|%2[Ff]|%5[Cc])(home|[Uu]sers|USERS|Documents and Settings)(\\?/|\\{1,4}|%2[Ff]|%5[Cc])",
+    )
+    .expect("a valid pattern")
 });
 static DASHED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-(?:Users|home)-").expect("a valid pattern"));
 /// What may stand before a root: a drive, a mount of one, or a place where systems have homes.
@@ -28,14 +30,52 @@ const PLACE_BYTES: usize = 80;
 const LONGEST_NAME: usize = 64;
 /// Names that stand for anybody or belong to a machine.
 const NOBODY: &[&str] = &[
-    "user", "username", "users", "you", "your", "yourname", "your-name", "your_name", "yourusername", "your-username",
-    "your_username", "name", "me", "someone", "somebody", "shared", "public", "default", "default user", "all users", "runner",
-    "runneradmin", "ubuntu", "node", "vscode", "linuxbrew", "docker", "root", "ec2-user", "circleci", "vagrant", "codespace",
-    "gitpod", "nonexistent", "foo", "bar", "xxx", "index", "page", "home",
+    "user",
+    "username",
+    "users",
+    "you",
+    "your",
+    "yourname",
+    "your-name",
+    "your_name",
+    "yourusername",
+    "your-username",
+    "your_username",
+    "name",
+    "me",
+    "someone",
+    "somebody",
+    "shared",
+    "public",
+    "default",
+    "default user",
+    "all users",
+    "runner",
+    "runneradmin",
+    "ubuntu",
+    "node",
+    "vscode",
+    "linuxbrew",
+    "docker",
+    "root",
+    "ec2-user",
+    "circleci",
+    "vagrant",
+    "codespace",
+    "gitpod",
+    "nonexistent",
+    "foo",
+    "bar",
+    "xxx",
+    "index",
+    "page",
+    "home",
 ];
 /// Files and pages that live in a folder called `home`.
-const FILES: &[&str] =
-    &["html", "htm", "tsx", "ts", "jsx", "js", "css", "scss", "php", "py", "json", "md", "mdx", "svg", "png", "vue", "txt", "sh"];
+const FILES: &[&str] = &[
+    "html", "htm", "tsx", "ts", "jsx", "js", "css", "scss", "php", "py", "json", "md", "mdx", "svg", "png", "vue",
+    "txt", "sh",
+];
 
 /// Names of home folders seen so far.
 #[derive(Debug, Default)]
@@ -75,7 +115,9 @@ pub(super) fn normal_name(name: &str) -> String {
 
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     for folder in FOLDER.captures_iter(text) {
-        let (Some(whole), Some(word), Some(separator)) = (folder.get(0), folder.get(1), folder.get(2)) else { continue };
+        let (Some(whole), Some(word), Some(separator)) = (folder.get(0), folder.get(1), folder.get(2)) else {
+            continue;
+        };
         if is_root(text, whole.start(), word.as_str())
             && let Some(end) = name_end(text, whole.end(), separator.as_str())
         {

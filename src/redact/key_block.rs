@@ -12,12 +12,14 @@ static MARK: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Pieces that a block is made of: words of base64, and what stands between them in files, strings, listings and diffs.
 static PIECE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?x) ^ (?:
+    Regex::new(
+        r"(?x) ^ (?:
         (?<word> [A-Za-z0-9+/=]{16,} )
       | \s+ | \\{1,2}[nrt] | [\x22'`,>|→│+] | [0-9]{1,6}
       | (?:Proc-Type|DEK-Info|Version|Comment): [^\n\\]{0,80}
       | [A-Za-z0-9+/=]{1,15} (?: \s | \\n | [\x22'`] | $ )
-    )")
+    )",
+    )
     .expect("a valid pattern")
 });
 /// The lines of a key before an END mark.

@@ -1,6 +1,7 @@
 //! Takes what the finders found in a text; gives spans that do not overlap, and replaces them by the session's placeholders.
 
 use super::Kind;
+use super::assignment::is_wordy;
 use super::home::normal_name;
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
@@ -135,7 +136,7 @@ impl Book {
         let values: Vec<(&String, Kind)> = self
             .placeholders
             .iter()
-            .filter(|(value, (kind, _))| *kind != Kind::Email && value.len() >= SHORTEST_KNOWN)
+            .filter(|(value, (kind, _))| value.len() >= SHORTEST_KNOWN && is_telling(*kind, value))
             .map(|(value, (kind, _))| (value, *kind))
             .collect();
         let kinds = values.iter().map(|(_, kind)| *kind).collect();
@@ -166,6 +167,16 @@ impl Book {
         }
         out.push_str(&text[from..]);
         out
+    }
+}
+
+/// Whether a value is replaced also where nothing says what it is. Addresses are found everywhere as it is, and a user in a URL is often
+/// a word of the session, such as `postgres`.
+fn is_telling(kind: Kind, value: &str) -> bool {
+    match kind {
+        Kind::Email | Kind::User => false,
+        Kind::UrlCredentials => !is_wordy(value) || value.bytes().any(|byte| byte.is_ascii_digit()),
+        _ => true,
     }
 }
 

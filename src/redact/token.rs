@@ -73,7 +73,10 @@ static RULES: &[Rule] = &[
     rule(Kind::ApiKey, r"EDGE(do[opr]_v1_[a-f0-9]{64})"),
     rule(Kind::ApiKey, r"EDGE(shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32})"),
     rule(Kind::ApiKey, r"EDGE(dapi[a-f0-9]{32})(?-u:\b)"),
-    rule(Kind::ApiKey, r"EDGE((?:lin_api|ntn|sbp|sntryu|glsa|glc|dckr_pat|dckr_oat|figd|pscale_tkn|re)_[A-Za-z0-9_-]{30,})"),
+    rule(
+        Kind::ApiKey,
+        r"EDGE((?:lin_api|ntn|sbp|sntryu|glsa|glc|dckr_pat|dckr_oat|figd|pscale_tkn|re)_[A-Za-z0-9_-]{30,})",
+    ),
     rule(Kind::ApiKey, r"EDGE(sntrys_eyJ[A-Za-z0-9_=+/-]{20,})"),
     rule(Kind::ApiKey, r"EDGE((?:hvs|hvb|dp\.(?:pt|st|ct|sa))\.[A-Za-z0-9_-]{24,})"),
     rule(Kind::ApiKey, r"EDGE([A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,})"),
@@ -88,31 +91,23 @@ static RULES: &[Rule] = &[
         pattern: r#"(?i:authorization)["'`\\]{0,4}\s{0,4}[:=,]\s{0,4}(?:["'`\\]|f["']){0,4}(?i:bearer|basic|token|bot|apikey|digest)\s{1,4}([A-Za-z0-9._~+/=:-]{6,})"#,
         except: is_prose,
     },
-    Rule {
-        kind: Kind::Authorization,
-        pattern: r"EDGE(?i:bearer)\s{1,4}([A-Za-z0-9._~+/=-]{16,})",
-        except: is_prose,
-    },
+    Rule { kind: Kind::Authorization, pattern: r"EDGE(?i:bearer)\s{1,4}([A-Za-z0-9._~+/=-]{16,})", except: is_prose },
     Rule {
         kind: Kind::UrlCredentials,
         pattern: r#"://([^\s/:@\[\]{}<>$"'`\\()|]{0,200}):([^\s/@"'`\\<>{}$|]{1,300})@[A-Za-z0-9\[%.-]"#,
         except: is_placeholder,
     },
     // `https://TOKEN@host`: long and mixed, else it is a name.
-    Rule {
-        kind: Kind::UrlCredentials,
-        pattern: r"://([A-Za-z0-9_-]{20,200})@[A-Za-z0-9]",
-        except: is_prose,
-    },
+    Rule { kind: Kind::UrlCredentials, pattern: r"://([A-Za-z0-9_-]{20,200})@[A-Za-z0-9]", except: is_prose },
     Rule {
         kind: Kind::Password,
-        pattern: r#"(?-u:\b)curl\s[^\n|;]{0,200}?\s(?:-u|--user)[\s=]{1,2}["'\\]{0,2}[^\s:"'\\$]{1,64}:([^\s"'\\$]{3,128})"#,
+        pattern: r#"EDGEcurl\s[^\n|;]{0,200}?\s(?:-u|--user)[\s=]{1,2}["'\\]{0,2}[^\s:"'\\$]{1,64}:([^\s"'\\$]{3,128})"#,
         except: is_number,
     },
     // `mysql -pSECRET`, `sshpass -p SECRET`.
     Rule {
         kind: Kind::Password,
-        pattern: r#"(?-u:\b)(?:sshpass\s{1,4}-p\s{0,4}|mysql(?:dump|admin)?\s[^\n|;]{0,100}?\s-p)["'\\]{0,2}([^\s"'\\$-][^\s"'\\$]{2,128})"#,
+        pattern: r#"EDGE(?:sshpass\s{1,4}-p\s{0,4}|mysql(?:dump|admin)?\s[^\n|;]{0,100}?\s-p)["'\\]{0,2}([^\s"'\\$-][^\s"'\\$]{2,128})"#,
         except: is_number,
     },
 ];
@@ -165,8 +160,22 @@ fn is_placeholder(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     matches!(
         lower.as_str(),
-        "user" | "username" | "pass" | "password" | "passwd" | "pwd" | "git" | "oauth2" | "x-access-token" | "x-oauth-basic"
-            | "x-token-auth" | "token" | "secret" | "host" | "port" | "..."
+        "user"
+            | "username"
+            | "pass"
+            | "password"
+            | "passwd"
+            | "pwd"
+            | "git"
+            | "oauth2"
+            | "x-access-token"
+            | "x-oauth-basic"
+            | "x-token-auth"
+            | "token"
+            | "secret"
+            | "host"
+            | "port"
+            | "..."
     ) || super::assignment::is_placeholder(value)
 }
 
