@@ -20,7 +20,7 @@ static DASHED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"-(?:Users|home)-"
 /// What may stand before a root: a drive, a mount of one, or a place where systems have homes.
 static PLACE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)(?:^|[^a-z0-9_.~/\\})-])(?:(?:/|\\/|%2f)(?:mnt/|cygdrive/|host_mnt/|run/desktop/mnt/host/)?[a-z]|/(?:var|usr|export|data|nfs|mnt|host|host_mnt|rootfs|hostfs|private|system/volumes/data|run/host|volumes/[^/\n]{1,40})|[/\\]{2,8}wsl[$.a-z]{0,12}[/\\]{1,4}[a-z0-9._-]{1,40})$",
+        r"(?i)(?:^|[^a-z0-9_.~/\\})-]|\\[nrt])(?:(?:/|\\/|%2f)(?:mnt/|cygdrive/|host_mnt/|run/desktop/mnt/host/)?[a-z]|/(?:var|usr|export|data|nfs|mnt|host|host_mnt|rootfs|hostfs|private|system/volumes/data|run/host|volumes/[^/\n]{1,40})|[/\\]{2,8}wsl[$.a-z]{0,12}[/\\]{1,4}[a-z0-9._-]{1,40})$",
     )
     .expect("a valid pattern")
 });

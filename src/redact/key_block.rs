@@ -15,7 +15,7 @@ static PIECE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?x) ^ (?:
         (?<word> [A-Za-z0-9+/=]{16,} )
-      | \s+ | \\{1,2}[nrt] | [\x22'`,>|→│+] | [0-9]{1,6}
+      | \s+ | \\{1,2}[nrt] | [\x22'`,>|→│+:\#*-] | [0-9]{1,6}
       | (?:Proc-Type|DEK-Info|Version|Comment): [^\n\\]{0,80}
       | [A-Za-z0-9+/=]{1,15} (?: \s | \\n | [\x22'`] | $ )
     )",
@@ -24,7 +24,7 @@ static PIECE: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// The lines of a key before an END mark.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:[A-Za-z0-9+/=]{16,}(?:\s|\\{1,2}[nr]|[\x22'`,>|→│+]|[0-9]{1,6}[\t→│:]){0,12})+(?:[A-Za-z0-9+/=]{1,15}(?:\s|\\{1,2}[nr]|[\x22'`,>|→│+]){0,12})?$")
+    Regex::new(r"(?:[A-Za-z0-9+/=]{16,}(?:\s|\\{1,2}[nr]|[\x22'`,>|→│+:\#*-]|[0-9]{1,6}[\t→│:]){0,24})+(?:[A-Za-z0-9+/=]{1,15}(?:\s|\\{1,2}[nr]|[\x22'`,>|→│+:\#*-]){0,24})?$")
         .expect("a valid pattern")
 });
 /// No key is longer than this with all that can stand between its lines, in bytes.

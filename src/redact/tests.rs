@@ -213,8 +213,10 @@ fn a_key_block_is_found_whole_escaped_numbered_and_cut_at_either_end() {
     let commented: String = lines.iter().map(|line| format!("  \"{line}\\n\" +\n")).collect();
     let without_end = format!("key:\n{}\n{}\n[… 3 lines left out]\nmore words", lines[0], lines[1]);
     let without_start = format!("… {}\n{}\n{}\nmore words", lines[2], lines[3], lines[4]);
-    for text in [&whole, &pem("\\n"), &pem("\\\\n"), &pem("\r\n"), &numbered, &commented, &without_end, &without_start]
-    {
+    let removed: String = lines[..3].iter().map(|line| format!("- {line}\n")).collect::<String>() + "…";
+    let escaped = [pem("\\n"), pem("\\\\n"), pem("\r\n")];
+    let cut = [&whole, &numbered, &commented, &removed, &without_end, &without_start];
+    for text in escaped.iter().chain(cut) {
         let (after, counts) = redacted(&[text]);
         assert!(lines[1..4].iter().all(|line| !after[0].contains(line)), "{text}\n\n{}", after[0]);
         assert_eq!(counts.0.get(&Kind::PrivateKey), Some(&1), "{}", after[0]);
