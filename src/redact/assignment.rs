@@ -184,18 +184,32 @@ pub(super) fn is_placeholder(value: &str) -> bool {
         || value.len() > 1 && value.bytes().all(|byte| byte == value.as_bytes()[0])
 }
 
-/// Whether a value reads like words of a language or of code: pieces of letters, or of digits, none of them mixed.
+/// Whether a value reads like words of a language or of code: pieces of letters and numbers that are not mixed at random.
 pub(super) fn is_wordy(value: &str) -> bool {
-    value.split(|c: char| !c.is_ascii_alphanumeric()).all(|piece| {
-        let letters = piece.bytes().take_while(u8::is_ascii_alphabetic).count();
-        let digits = piece.len() - letters;
-        let turns =
-            piece.as_bytes().windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
-        piece[letters..].bytes().all(|byte| byte.is_ascii_digit())
-            && (letters == 0 && digits <= 8 || digits <= 3)
-            && letters <= 24
-            && turns.count() * 4 <= letters
-    })
+    value.split(|c: char| !c.is_ascii_alphanumeric()).all(is_wordy_piece)
+}
+
+/// `password`, `AccessControlPassword`, `arg12`, `128bits`, `20260101`.
+fn is_wordy_piece(piece: &str) -> bool {
+    let piece = piece.as_bytes();
+    let digits_before = piece.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let letters = piece[digits_before..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let digits_after = piece.len() - digits_before - letters;
+    if letters == 0 {
+        return piece.len() <= 8;
+    }
+    let letters = &piece[digits_before..digits_before + letters];
+    let turns = letters.windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase()).count();
+    let longest = letters
+        .chunk_by(|a, b| !(a.is_ascii_lowercase() && b.is_ascii_uppercase()))
+        .map(<[u8]>::len)
+        .max()
+        .unwrap_or_default();
+    piece[piece.len() - digits_after..].iter().all(u8::is_ascii_digit)
+        && digits_after <= 3
+        && (digits_before == 0 || digits_before <= 3 && letters.len() >= 3)
+        && longest <= 20
+        && turns * 4 <= letters.len()
 }
 
 fn is_secret_like(value: &str, how: How) -> bool {
@@ -204,7 +218,7 @@ fn is_secret_like(value: &str, how: How) -> bool {
     let least = if how == How::Said { 16 } else { 12 };
     value.len() >= least
         && has_letter
-        && (has_digit || value.len() >= 24)
+        && (has_digit || value.len() >= 24 && value.bytes().any(|byte| byte.is_ascii_uppercase()))
         && !value.contains("://")
         && !is_placeholder(value)
         && !is_wordy(value)

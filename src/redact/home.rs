@@ -63,6 +63,7 @@ const NOBODY: &[&str] = &[
     "vagrant",
     "codespace",
     "gitpod",
+    "node_modules",
     "nonexistent",
     "foo",
     "bar",
@@ -207,7 +208,8 @@ fn is_somebody(name: &str) -> bool {
     let lower = name.to_lowercase();
     let is_file = lower.rsplit_once('.').is_some_and(|(_, ending)| FILES.contains(&ending));
     let has_letter = lower.chars().any(char::is_alphabetic);
-    has_letter && !is_file && !NOBODY.contains(&lower.as_str())
+    // A hidden folder or file has no user for its owner.
+    has_letter && !lower.starts_with('.') && !is_file && !NOBODY.contains(&lower.as_str())
 }
 
 /// Whether a dashed folder can begin at `at`: at the start of a word, after a separator, or after a drive (`C-`).

@@ -219,7 +219,7 @@ fn stands_alone(text: &str, range: &Range<usize>) -> bool {
     let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let bytes = text.as_bytes();
     let before = range.start.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(word);
-    !(before && !after_escape(text, range.start)) && !bytes.get(range.end).is_some_and(word)
+    (!before || after_escape(text, range.start)) && !bytes.get(range.end).is_some_and(word)
 }
 
 /// Whether the two bytes before `at` are an escape: `\n`, `\r`, `\t`.

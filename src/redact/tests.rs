@@ -165,6 +165,8 @@ fn what_only_looks_like_a_secret_stays() {
         "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
         "if text.startswith(\"-----BEGIN PRIVATE KEY-----\"): pass",
         "docker run -u 1000:1000, git push -u origin main, http://localhost:8080/a@b, 10:30@noon",
+        "PASSWORD = kSecAccessControlApplicationPassword; AccessToken: WBEM_128BITS, verify_credentials: alljoyn_authlistener_verifycredentialsasync_ptr, SQLITE_AUTH_TOKEN => ErrorCode::AuthorizationForStatementDenied",
+        "--allow-fs-read=/home/.gitignore /home/node_modules/bar.js",
         "npm_config_registry hf_hub_download version 1.2.3-rc.4+build.5 pypi-publish-action",
         "postgres://user:password@localhost/db https://git:$TOKEN@host/x",
     ] {
