@@ -103,6 +103,21 @@ pub struct Sessions {
     /// The task that the rater has.
     #[arg(long, value_name = "TASK", requires = "show")]
     pub task: Option<String>,
+    /// Replace secrets, e-mail addresses and home names [default: where a rater's sessions leave this machine].
+    #[arg(long, requires = "show", conflicts_with = "no_redact")]
+    pub redact: bool,
+    /// Show the session as it is.
+    #[arg(long, requires = "show")]
+    pub no_redact: bool,
+}
+
+/// What a pair of flags asks for, if it asks for anything.
+pub fn choice(on: bool, off: bool) -> Option<bool> {
+    match (on, off) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    }
 }
 
 /// `annotate`.
@@ -141,6 +156,12 @@ pub struct Annotate {
     /// Limit of output tokens of each answer, reasoning included.
     #[arg(long, value_name = "N", help_heading = "Model", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_output_tokens: Option<u32>,
+    /// Replace secrets, e-mail addresses and home names [default: where sessions leave this machine].
+    #[arg(long, help_heading = "What", conflicts_with = "no_redact")]
+    pub redact: bool,
+    /// Show the model the sessions as they are.
+    #[arg(long, help_heading = "What")]
+    pub no_redact: bool,
     /// Requests under way at once.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub concurrency: Option<u64>,

@@ -1,5 +1,6 @@
 //! Configuration: what `config.toml`, the environment and flags say, resolved once.
 
+use crate::llm::client::stays_here;
 use crate::llm::price::{Price, PriceTable};
 use crate::llm::{Adapter, Endpoint, anthropic::Anthropic, gemini::Gemini, openai::OpenAi};
 use crate::source_error::SourceError;
@@ -119,11 +120,20 @@ pub struct Annotate {
     pub timeout: u64,
     /// Further attempts after a failure that can pass.
     pub max_retries: u32,
+    /// Whether sessions are redacted; absent: where they leave the machine.
+    pub redact: Option<bool>,
 }
 
 impl Default for Annotate {
     fn default() -> Annotate {
-        Annotate { tasks: Vec::new(), model: "baseline/cues".to_owned(), concurrency: 8, timeout: 300, max_retries: 6 }
+        Annotate {
+            tasks: Vec::new(),
+            model: "baseline/cues".to_owned(),
+            concurrency: 8,
+            timeout: 300,
+            max_retries: 6,
+            redact: None,
+        }
     }
 }
 
@@ -256,6 +266,16 @@ pub enum Rater {
     Majority,
     /// A model behind an endpoint.
     Model(Box<Model>),
+}
+
+impl Rater {
+    /// Whether what the rater sees leaves this machine.
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Rater::Cues | Rater::Majority => false,
+            Rater::Model(model) => !stays_here(&model.endpoint.base_url),
+        }
+    }
 }
 
 /// A model that can be reached.

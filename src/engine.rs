@@ -13,12 +13,12 @@ pub use plan::{Plan, PlanError, Sampling, TaskPlan};
 
 use crate::codebook::CodebookError;
 use crate::config::Rater;
-use crate::corpus;
 use crate::llm::client::Client;
 use crate::llm::pace::{Limits, Pacer};
 use crate::llm::retry::Backoff;
 use crate::material;
 use crate::prompt::Prompter;
+use crate::redact::{self, Redactions};
 use crate::run::{Annotation, Manifest, RunError, Settings, Totals, Writer, write_json};
 use crate::session::ReadError;
 use crate::store::{Store, StoreError};
@@ -122,6 +122,8 @@ pub struct Outcome {
     pub stopped: Option<String>,
     /// Whether it was told to end.
     pub interrupted: bool,
+    /// What was replaced in the sessions, by kind.
+    pub redactions: Redactions,
 }
 
 /// Runs a job. `interrupt` ends it cleanly: no new request is sent, those under way are waited for; cancelling `abandon` drops them.
@@ -139,8 +141,11 @@ pub async fn run(
     let _locks = lock(&plan)?;
     let (sender, mut works) = mpsc::channel::<Work>(sending.concurrency.max(16) * 2);
     let producer = {
-        let plan = plan.clone();
-        tokio::task::spawn_blocking(move || produce(&plan, samples, &sender))
+        let (plan, redacted) = (plan.clone(), settings.redacted);
+        tokio::task::spawn_blocking(move || {
+            let mut redactions = vec![Redactions::default(); plan.tasks.len() + 1];
+            produce(&plan, samples, redacted, &sender, &mut redactions).map(|()| redactions)
+        })
     };
     let mut pipeline = Pipeline {
         contexts: contexts(&plan, &settings),
@@ -180,18 +185,19 @@ pub async fn run(
     let Pipeline { rater, asker, writers, stopped, .. } = pipeline;
     let notes = asker.map(|asker| asker.known_lacks()).unwrap_or_default();
     let mut totals = Vec::new();
-    for (task, writer) in plan.tasks.iter().zip(writers) {
-        let counts = writer.finish(task.units * samples as usize)?;
+    for (at, (task, writer)) in plan.tasks.iter().zip(writers).enumerate() {
+        let mut counts = writer.finish(task.units * samples as usize)?;
+        counts.redactions = produced.as_ref().map(|redactions| redactions[at].clone()).unwrap_or_default();
         write_manifest(&plan, task, &rater, &settings, started, &notes, &counts)?;
         totals.push(counts);
     }
-    produced?;
+    let redactions = produced?.pop().unwrap_or_default();
     match stopped {
         Some(AskError::Store(error)) => Err(error.into()),
         Some(AskError::Stop(message) | AskError::Unit(ask::Unanswered { reason: message, .. })) => {
-            Ok(Outcome { totals, stopped: Some(message), interrupted })
+            Ok(Outcome { totals, stopped: Some(message), interrupted, redactions })
         }
-        Some(AskError::Cancelled) | None => Ok(Outcome { totals, stopped: None, interrupted }),
+        Some(AskError::Cancelled) | None => Ok(Outcome { totals, stopped: None, interrupted, redactions }),
     }
 }
 
@@ -312,15 +318,25 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
-/// Reads the sessions in order and sends their units; ends when nobody takes them any more.
-fn produce(plan: &Plan, samples: u32, sender: &mpsc::Sender<Work>) -> Result<(), EngineError> {
+/// Reads the sessions in order and sends their units; ends when nobody takes them any more. Counts what was replaced: an entry a task,
+/// and one of all sessions at the end.
+fn produce(
+    plan: &Plan,
+    samples: u32,
+    redacted: bool,
+    sender: &mpsc::Sender<Work>,
+    redactions: &mut [Redactions],
+) -> Result<(), EngineError> {
     let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
     let mut positions = vec![0; plan.tasks.len()];
     for (at, source) in plan.corpus.sources().iter().enumerate() {
         if !plan.tasks.iter().any(|task| task.selection.touches(at)) {
             continue;
         }
-        let session = Arc::new(corpus::read(source)?);
+        let (session, replaced) = redact::read(source, redacted)?;
+        let session = Arc::new(session);
+        let touched = plan.tasks.iter().map(|task| task.selection.touches(at)).chain([true]);
+        redactions.iter_mut().zip(touched).filter(|(_, touched)| *touched).for_each(|(sum, _)| sum.absorb(&replaced));
         let has_prompts = session.prompts().next().is_some();
         for (index, task) in plan.tasks.iter().enumerate() {
             for (nth, unit) in units(&session, task.codebook.unit).into_iter().enumerate() {

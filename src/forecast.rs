@@ -1,11 +1,11 @@
 //! What a job would ask, before it asks anything: units, tokens, cost as an interval, one rendered prompt.
 
 use crate::codebook::CodebookError;
-use crate::corpus;
 use crate::engine::Plan;
 use crate::llm::price::Price;
 use crate::material::{estimate_tokens, render};
 use crate::prompt::Prompter;
+use crate::redact::{self, Redactions};
 use crate::session::ReadError;
 use crate::unit::units;
 use crate::usage::Usage;
@@ -41,6 +41,8 @@ pub struct Forecast {
     pub prompt: Option<String>,
     /// Whether anyone would be asked.
     pub asks: bool,
+    /// What is replaced in the sessions, by kind; `None` where they are shown as they are.
+    pub redactions: Option<Redactions>,
 }
 
 /// What one task would ask.
@@ -59,7 +61,13 @@ pub struct TaskForecast {
 }
 
 /// Renders every prompt of `plan` and adds them up.
-pub fn forecast(plan: &Plan, asks: bool, price: Option<&Price>, samples: u32) -> Result<Forecast, ForecastError> {
+pub fn forecast(
+    plan: &Plan,
+    asks: bool,
+    price: Option<&Price>,
+    samples: u32,
+    redacted: bool,
+) -> Result<Forecast, ForecastError> {
     let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
     let mut tasks: Vec<TaskForecast> = plan
         .tasks
@@ -73,8 +81,15 @@ pub fn forecast(plan: &Plan, asks: bool, price: Option<&Price>, samples: u32) ->
         })
         .collect();
     let mut first = None;
+    let mut redactions = redacted.then(Redactions::default);
     for (at, source) in plan.corpus.sources().iter().enumerate() {
-        let session = corpus::read(source)?;
+        if !plan.tasks.iter().any(|task| task.selection.touches(at)) {
+            continue;
+        }
+        let (session, replaced) = redact::read(source, redacted)?;
+        if let Some(redactions) = &mut redactions {
+            redactions.absorb(&replaced);
+        }
         if session.prompts().next().is_none() {
             continue;
         }
@@ -98,7 +113,7 @@ pub fn forecast(plan: &Plan, asks: bool, price: Option<&Price>, samples: u32) ->
             }
         }
     }
-    Ok(Forecast { tasks, prompt: first, asks })
+    Ok(Forecast { tasks, prompt: first, asks, redactions })
 }
 
 impl TaskForecast {

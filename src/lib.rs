@@ -12,6 +12,7 @@
 //! |---|---|
 //! | how an agent's transcript is read | [`session`], one file a format; [`corpus`] finds them |
 //! | what is asked, and what counts as an answer | `prompts/`, [`codebook`], [`prompt`], [`answer`] |
+//! | what never leaves the machine | [`redact`] |
 //! | what a rater sees, what is cut | [`material`] |
 //! | a provider's wire format, pace, retries, prices | [`llm`] |
 //! | what is asked again, stored, written | [`engine`], [`store`], [`run`] |
@@ -26,6 +27,7 @@ pub mod usage;
 pub mod session;
 pub mod corpus;
 pub mod filter;
+pub mod redact;
 pub mod unit;
 pub mod shipped;
 pub mod codebook;

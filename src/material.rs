@@ -4,6 +4,7 @@
 //! where it was, and counted in [`Coverage`].
 
 use crate::codebook::{Amount, Before, Cut, Sees};
+use crate::redact::visible::printable;
 use crate::session::{Channel, Event, EventBody, InjectedSource, Session, ToolCategory, ToolOutcome};
 use crate::unit::Unit;
 use serde::{Deserialize, Serialize};
@@ -218,21 +219,6 @@ fn injected(source: InjectedSource) -> &'static str {
         InjectedSource::AcceptedPlan => "the agent's plan, accepted by the user",
         InjectedSource::Answers => "answers chosen in a question tool",
         InjectedSource::Context => "context",
-    }
-}
-
-/// Control characters and terminal escapes carry no words, and some would hide others. Rare ends of line become common ones, so that
-/// they are indented like these.
-fn printable(text: &str) -> Cow<'_, str> {
-    const LINE_ENDS: [char; 3] = ['\u{2028}', '\u{2029}', '\u{85}'];
-    let hidden = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
-    };
-    match (text.contains(LINE_ENDS), text.contains(hidden)) {
-        (true, _) => Cow::Owned(text.replace(LINE_ENDS, "\n").replace(hidden, "")),
-        (false, true) => Cow::Owned(text.replace(hidden, "")),
-        (false, false) => Cow::Borrowed(text),
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::answer::Evidence;
 use crate::codebook::{Codebook, FieldKind};
 use crate::material::Coverage;
+use crate::redact::Redactions;
 use crate::session::SessionId;
 use crate::unit::UnitId;
 use crate::usage::Usage;
@@ -206,6 +207,9 @@ pub struct Settings {
     pub limit: Option<usize>,
     /// Seed of the order in which units were drawn for the limit.
     pub shuffle: Option<u64>,
+    /// Whether secrets, e-mail addresses and home names were replaced before the rater saw a session.
+    #[serde(default)]
+    pub redacted: bool,
 }
 
 /// Counts over a run.
@@ -231,6 +235,9 @@ pub struct Totals {
     pub citations: usize,
     /// Citations that the transcript does not hold.
     pub citations_not_found: usize,
+    /// What was replaced in the sessions of the run, by kind.
+    #[serde(default)]
+    pub redactions: Redactions,
 }
 
 impl Totals {

@@ -4,7 +4,7 @@ use super::agree::{agree_fields, check_units, record};
 use super::progress::Progress;
 use super::{Exit, UsageError, config, environment, library, print, print_json, session_paths};
 use interrater::agreement::{FieldAgreement, Resampling};
-use interrater::cli::{Annotate, Common};
+use interrater::cli::{Annotate, Common, choice};
 use interrater::codebook::{Codebook, Library};
 use interrater::config::{Config, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
@@ -66,9 +66,13 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         filter: args.filter.clone(),
         limit: sampling.limit,
         shuffle: sampling.shuffle,
+        redacted: choice(args.redact, args.no_redact).or(config.annotate.redact).unwrap_or(rater.is_remote()),
     };
+    if rater.is_remote() && !settings.redacted && !common.quiet {
+        eprintln!("warning: redaction is off: sessions are sent as they are, with all secrets that they hold");
+    }
     if args.dry_run {
-        return dry_run(&plan, &rater, args.samples, common);
+        return dry_run(&plan, &rater, &settings, common);
     }
     let job = Job {
         rater,
@@ -89,7 +93,11 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         plan,
     };
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
+    let redacted = job.settings.redacted;
     let outcome = execute(job, args.samples, common)?;
+    if redacted && !common.quiet {
+        eprintln!("redacted: {}", outcome.redactions);
+    }
     let summaries = names
         .iter()
         .zip(codebooks.iter().zip(&golds))
@@ -270,12 +278,16 @@ fn closing_lines(summaries: &[TaskSummary], config: &Config) {
     eprintln!("wrote {runs}/{}/{more} · next: interrater agree --task {}, interrater runs", first.run, first.task);
 }
 
-fn dry_run(plan: &Plan, rater: &Rater, samples: u32, common: &Common) -> Result<Exit> {
+fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> Result<Exit> {
     let price = match rater {
         Rater::Model(model) => model.price.as_ref(),
         Rater::Cues | Rater::Majority => None,
     };
-    let forecast = forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, samples)?;
+    let forecast =
+        forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, settings.samples, settings.redacted)?;
+    if let (Some(redactions), false) = (&forecast.redactions, common.quiet) {
+        eprintln!("redacted: {redactions}");
+    }
     if common.json {
         print_json(&forecast)?;
     } else {

@@ -1,13 +1,14 @@
 //! `sessions`: what the readers find, and what a rater would see.
 
-use super::{Exit, UsageError, config, library, print, print_json, session_paths};
-use interrater::cli::{Common, Sessions};
+use super::{Exit, UsageError, config, environment, library, print, print_json, session_paths};
+use interrater::cli::{Common, Sessions, choice};
 use interrater::codebook::UnitKind;
 use interrater::config::Config;
 use interrater::corpus::{self, Corpus};
 use interrater::filter::Filter;
 use interrater::material;
 use interrater::prompt::Prompter;
+use interrater::redact;
 use interrater::report::sessions::{overview, skipped_lines, table};
 use interrater::session::SessionId;
 use interrater::unit::units;
@@ -20,7 +21,12 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let corpus = corpus::find(&session_paths(&args.paths, &config)?)?;
     if let (Some(unit), Some(task)) = (&args.show, &args.task) {
-        return show(&config, &corpus, unit, task, common);
+        let redacted = match choice(args.redact, args.no_redact).or(config.annotate.redact) {
+            Some(choice) => choice,
+            // A model that cannot be asked, for want of a key, is remote all the same.
+            None => config.rater(&config.annotate.model.parse()?, None, &environment).map_or(true, |r| r.is_remote()),
+        };
+        return show(&config, &corpus, unit, task, redacted, common);
     }
     let mut sessions =
         corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, _>>().into_diagnostic()?;
@@ -42,7 +48,7 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
 }
 
 /// Prints the messages that a model would get for the unit, and how much of the session they cover.
-fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, common: &Common) -> Result<Exit> {
+fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, redacted: bool, common: &Common) -> Result<Exit> {
     let library = library(config)?;
     let codebook = library.task(task)?;
     let id = SessionId::of_unit(wanted);
@@ -50,7 +56,7 @@ fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, common: &Com
     let source = (corpus.sources().iter().find(|source| source.id == id)).ok_or_else(|| {
         unknown(format!("there is no session `{id}`; `interrater sessions` lists those that there are"))
     })?;
-    let session = corpus::read(source)?;
+    let (session, redactions) = redact::read(source, redacted)?;
     let unit = units(&session, codebook.unit).into_iter().find(|unit| unit.id.as_str() == wanted).ok_or_else(|| {
         unknown(match (codebook.unit, session.prompts().count()) {
             (UnitKind::Session, _) => format!("its units are sessions: `{id}`"),
@@ -65,7 +71,7 @@ fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, common: &Com
     if common.json {
         print_json(&json!({
             "unit": unit.id, "task": task, "coverage": material.coverage, "material_tokens": tokens, "events": material.shown,
-            "system": prompt.system, "parts": parts, "schema": prompt.schema.json,
+            "redactions": redacted.then_some(&redactions), "system": prompt.system, "parts": parts, "schema": prompt.schema.json,
         }))?;
     } else {
         let texts: Vec<&str> = prompt.system.as_deref().into_iter().chain(parts).collect();
@@ -78,6 +84,10 @@ fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, common: &Com
             material.coverage.prompts * 100.0,
             unit = unit.id,
         );
+        match redacted {
+            true => eprintln!("redacted in the session: {redactions}"),
+            false => eprintln!("not redacted; --redact shows what a model elsewhere would see"),
+        }
     }
     Ok(Exit::Done)
 }

@@ -164,7 +164,7 @@ impl Client {
         let url = address(&request.url)?;
         let host = host(&url);
         let headers = headers(request, key)?;
-        let pool = if url.scheme() == "http" && is_loopback(&url) { &self.local } else { &self.remote };
+        let pool = if is_local(&url) { &self.local } else { &self.remote };
         let lane = pool.lane()?;
         let started = Instant::now();
         let sending = lane.client.post(url.clone()).headers(headers).body(request.body.clone()).send();
@@ -298,6 +298,16 @@ fn public(url: &Url) -> String {
 fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+/// Whether what is sent to this address stays on this machine: plain HTTP to the loopback, which never goes through a proxy. A name that
+/// is not `localhost` itself is somebody else's word for where it leads.
+pub fn stays_here(address: &str) -> bool {
+    Url::parse(address).is_ok_and(|url| is_local(&url) && !host(&url).contains(".localhost"))
+}
+
+fn is_local(url: &Url) -> bool {
+    url.scheme() == "http" && is_loopback(url)
 }
 
 fn is_loopback(url: &Url) -> bool {

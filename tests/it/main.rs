@@ -11,6 +11,7 @@ mod faults;
 mod init;
 mod interrupt;
 mod project;
+mod redact;
 mod requests;
 mod sessions;
 mod stops;
