@@ -15,6 +15,21 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Prints a line for people. Nobody may be listening: that is no reason to stop. Control characters of foreign text are left out.
+macro_rules! say {
+    ($($argument:tt)*) => {{
+        use std::io::Write;
+        drop(writeln!(std::io::stderr(), "{}", $crate::commands::for_terminal(&format!($($argument)*))));
+    }};
+}
+pub(crate) use say;
+
+/// Text without the control characters that would steer a terminal.
+pub fn for_terminal(text: &str) -> std::borrow::Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(steers) { text.replace(steers, "").into() } else { text.into() }
+}
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -151,8 +166,12 @@ pub fn session_paths(named: &[String], config: &Config) -> Result<Vec<PathBuf>> 
     Ok(paths)
 }
 
-/// Prints data. A reader that has gone away (`| head`) is no error.
+/// Prints text for people. A reader that has gone away (`| head`) is no error.
 pub fn print(text: &str) -> Result<()> {
+    write(&for_terminal(text))
+}
+
+fn write(text: &str) -> Result<()> {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
         done => done.into_diagnostic(),
@@ -161,5 +180,5 @@ pub fn print(text: &str) -> Result<()> {
 
 /// Prints one JSON document.
 pub fn print_json(document: &impl serde::Serialize) -> Result<()> {
-    print(&format!("{}\n", serde_json::to_string_pretty(document).into_diagnostic()?))
+    write(&format!("{}\n", serde_json::to_string_pretty(document).into_diagnostic()?))
 }

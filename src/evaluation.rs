@@ -28,6 +28,8 @@ pub struct Comparison<'c> {
     pub split: Option<Split>,
     /// What is resampled as a whole.
     pub cluster: Cluster,
+    /// A collapse of the codebook in the place of the labels it maps.
+    pub collapse: Option<&'c str>,
 }
 
 /// What is resampled as a whole.
@@ -61,6 +63,8 @@ struct Column {
     name: String,
     field: String,
     part: Part,
+    /// Label → collapsed label; a label that it does not name is dropped.
+    map: Option<BTreeMap<String, String>>,
     level: Level,
     labels: Vec<String>,
     collapses: Vec<Collapse>,
@@ -89,6 +93,7 @@ impl Column {
                     },
                     field: field.name.clone(),
                     part,
+                    map: None,
                     level,
                     labels,
                     collapses: collapses.to_vec(),
@@ -119,6 +124,19 @@ impl Column {
             .collect()
     }
 
+    /// The column with a collapse in the place of its labels, if it has that collapse.
+    fn collapsed(self, name: &str) -> Option<Column> {
+        let collapse = self.collapses.iter().find(|collapse| collapse.name == name)?;
+        let mut labels: Vec<String> = Vec::new();
+        for label in self.labels.iter().filter_map(|label| collapse.map.get(label)) {
+            if !labels.contains(label) {
+                labels.push(label.clone());
+            }
+        }
+        let (name, map) = (format!("{} ({name})", self.name), Some(collapse.map.clone()));
+        Some(Column { name, map, labels, level: Level::Nominal, collapses: Vec::new(), ..self })
+    }
+
     fn answer(&self, fields: &Map<String, Value>) -> Answer {
         let value = match (fields.get(&self.field), &self.part) {
             (None | Some(Value::Null), _) => return Answer::Missing,
@@ -130,7 +148,10 @@ impl Column {
         };
         match value {
             None | Some(Value::Null) => Answer::Missing,
-            Some(Value::String(text)) => Answer::Text(text),
+            Some(Value::String(text)) => match &self.map {
+                None => Answer::Text(text),
+                Some(map) => map.get(&text).cloned().map_or(Answer::Missing, Answer::Text),
+            },
             Some(Value::Number(number)) => number.as_f64().map_or(Answer::Missing, Answer::Number),
             Some(other) => Answer::Text(other.to_string()),
         }
@@ -148,7 +169,14 @@ impl Comparison<'_> {
             .collect();
         let sessions: BTreeMap<&str, &str> =
             gold.iter().filter_map(|row| Some((row.unit.as_str(), row.session.as_deref()?))).collect();
-        Column::of(self.codebook).iter().filter_map(|column| self.field(column, &gold, &sessions).transpose()).collect()
+        Column::of(self.codebook)
+            .into_iter()
+            .filter_map(|column| match self.collapse {
+                None => Some(column),
+                Some(name) => column.collapsed(name),
+            })
+            .filter_map(|column| self.field(&column, &gold, &sessions).transpose())
+            .collect()
     }
 
     fn field(

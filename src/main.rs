@@ -5,7 +5,7 @@
 mod commands;
 
 use clap::Parser;
-use commands::Exit;
+use commands::{Exit, say};
 use interrater::cli::{Cli, Verb};
 use miette::{GraphicalReportHandler, GraphicalTheme, Report};
 use std::process::ExitCode;
@@ -30,13 +30,13 @@ fn main() -> ExitCode {
 
 /// One line that says what and where, the causes, the piece of the file if there is one, the way out.
 fn print_error(report: &Report) {
-    eprintln!("error: {report}");
+    say!("error: {report}");
     let mut shown = report.to_string();
     for cause in report.chain().skip(1) {
         let text = cause.to_string();
         // A transparent error is its own cause; saying it twice would not help.
         if !shown.contains(&text) {
-            eprintln!("  caused by: {text}");
+            say!("  caused by: {text}");
         }
         shown = text;
     }
@@ -46,10 +46,10 @@ fn print_error(report: &Report) {
         if handler.render_report(&mut snippet, report.as_ref()).is_ok() {
             let piece =
                 snippet.lines().skip_while(|line| !line.contains('╭')).take_while(|line| !line.contains("help:"));
-            piece.for_each(|line| eprintln!("{line}"));
+            piece.for_each(|line| say!("{line}"));
         }
     }
     if let Some(help) = report.help() {
-        eprintln!("hint: {help}");
+        say!("hint: {help}");
     }
 }

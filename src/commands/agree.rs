@@ -1,8 +1,9 @@
 //! `agree`: agreement of a task's gold, raters and runs, or of any ratings file.
 
-use super::{Exit, UsageError, config, library, print, print_json};
+use super::{Exit, UsageError, config, library, print, print_json, say};
 use interrater::agreement::{self, Collapse, FieldAgreement, RatingsFile, Resampling, Settings};
 use interrater::cli::{Agree, Common};
+use interrater::codebook::FieldKind;
 use interrater::codebook::{Codebook, UnitKind};
 use interrater::config::Config;
 use interrater::corpus;
@@ -36,7 +37,7 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
         print(&text.join("\n"))?;
     }
     if !common.quiet {
-        warnings.iter().for_each(|warning| eprintln!("note: {warning}"));
+        warnings.iter().for_each(|warning| say!("note: {warning}"));
     }
     Ok(Exit::Done)
 }
@@ -93,9 +94,10 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
         "item" => Cluster::Item,
         other => return Err(UsageError::Cluster(other.to_owned()).into()),
     };
-    let comparison = Comparison { codebook, gold: gold.as_ref(), runs: &runs, split, cluster };
+    let comparison =
+        Comparison { codebook, gold: gold.as_ref(), runs: &runs, split, cluster, collapse: args.collapse.as_deref() };
     let ratings = choose(comparison.fields().into_diagnostic()?, codebook, args)?;
-    let fields = agree_fields(task, &ratings, cluster, resampling(args), args.collapse.as_deref())?;
+    let fields = agree_fields(task, &ratings, cluster, resampling(args))?;
     if let Some(gold) = &gold {
         record(&config.paths.store, task, gold, &args.split, &fields)?;
     }
@@ -190,18 +192,18 @@ fn choose(fields: Vec<FieldRatings>, codebook: &Codebook, args: &Agree) -> Resul
         known: if known.is_empty() { "none".to_owned() } else { known.join(", ") },
     };
     let mut fields = fields;
+    if let Some(name) = args.collapse.as_ref().filter(|_| fields.is_empty()) {
+        let known = codebook.fields.iter().filter_map(|field| match &field.kind {
+            FieldKind::Label(labels) => Some(labels.collapses.iter().map(|collapse| collapse.name.clone())),
+            _ => None,
+        });
+        return Err(unknown("collapse", name, known.flatten().collect()).into());
+    }
     if let Some(name) = &args.field {
         let known = fields.iter().map(|field| field.name.clone()).collect();
-        fields.retain(|field| field.name == *name || field.name.split('.').next() == Some(name));
+        fields.retain(|field| field.name.split(['.', ' ']).next() == Some(name) || field.name == *name);
         if fields.is_empty() {
             return Err(unknown("measured field", name, known).into());
-        }
-    }
-    if let Some(name) = &args.collapse {
-        let known = fields.iter().flat_map(|field| &field.collapses).map(|collapse| collapse.name.clone()).collect();
-        fields.retain(|field| field.collapses.iter().any(|collapse| collapse.name == *name));
-        if fields.is_empty() {
-            return Err(unknown("collapse", name, known).into());
         }
     }
     Ok(fields)
@@ -213,7 +215,6 @@ pub fn agree_fields(
     fields: &[FieldRatings],
     cluster: Cluster,
     resampling: Resampling,
-    collapse: Option<&str>,
 ) -> Result<Vec<FieldAgreement>> {
     fields
         .iter()
@@ -221,7 +222,6 @@ pub fn agree_fields(
             let collapses = field
                 .collapses
                 .iter()
-                .filter(|one| collapse.is_none_or(|name| one.name == name))
                 .map(|one| Collapse {
                     name: one.name.clone(),
                     map: one.map.iter().map(|(from, to)| (from.clone(), Some(to.clone()))).collect(),

@@ -2,7 +2,7 @@
 
 use super::agree::{agree_fields, check_units, record};
 use super::progress::Progress;
-use super::{Exit, UsageError, config, environment, library, print, print_json, session_paths};
+use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
 use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::cli::{Annotate, Common, choice};
 use interrater::codebook::{Codebook, Library};
@@ -44,8 +44,8 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     try_templates(&prompter, &codebooks, &corpus)?;
     let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
     if !common.quiet {
-        skipped_lines(&corpus).iter().for_each(|line| eprintln!("{line}"));
-        eprintln!("{}", overview(&sessions));
+        skipped_lines(&corpus).iter().for_each(|line| say!("{line}"));
+        say!("{}", overview(&sessions));
     }
     for (codebook, gold) in codebooks.iter().zip(&golds) {
         if let Some(gold) = gold {
@@ -69,7 +69,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         redacted: choice(args.redact, args.no_redact).or(config.annotate.redact).unwrap_or(rater.is_remote()),
     };
     if rater.is_remote() && !settings.redacted && !common.quiet {
-        eprintln!("warning: redaction is off: sessions are sent as they are, with all secrets that they hold");
+        say!("warning: redaction is off: sessions are sent as they are, with all secrets that they hold");
     }
     if args.dry_run {
         return dry_run(&plan, &rater, &settings, common);
@@ -96,7 +96,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let redacted = job.settings.redacted;
     let outcome = execute(job, args.samples, common)?;
     if redacted && !common.quiet {
-        eprintln!("redacted: {}", outcome.redactions);
+        say!("redacted: {}", outcome.redactions);
     }
     let summaries = names
         .iter()
@@ -114,8 +114,8 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         }
     }
     if let Some(reason) = outcome.stopped {
-        eprintln!("error: stopped: {reason}");
-        eprintln!("hint: what was answered is stored; the same command goes on from there");
+        say!("error: stopped: {reason}");
+        say!("hint: what was answered is stored; the same command goes on from there");
         return Ok(Exit::Unusable);
     }
     Ok(match (outcome.interrupted, threshold) {
@@ -248,11 +248,16 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
     let runs = [RunRows { manifest: run.manifest, rows }];
     let agreement = match gold {
         Some(gold) if has_common_units(gold, &runs[0]) => {
-            let comparison =
-                Comparison { codebook, gold: Some(gold), runs: &runs, split: None, cluster: Cluster::Session };
+            let comparison = Comparison {
+                codebook,
+                gold: Some(gold),
+                runs: &runs,
+                split: None,
+                cluster: Cluster::Session,
+                collapse: None,
+            };
             let ratings = comparison.fields().into_diagnostic()?;
-            let fields: Vec<FieldAgreement> =
-                agree_fields(&task, &ratings, Cluster::Session, Resampling::default(), None)?;
+            let fields: Vec<FieldAgreement> = agree_fields(&task, &ratings, Cluster::Session, Resampling::default())?;
             record(&config.paths.store, &task, gold, "all", &fields)?;
             fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
         }
@@ -275,7 +280,7 @@ fn closing_lines(summaries: &[TaskSummary], config: &Config) {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    eprintln!("wrote {runs}/{}/{more} · next: interrater agree --task {}, interrater runs", first.run, first.task);
+    say!("wrote {runs}/{}/{more} · next: interrater agree --task {}, interrater runs", first.run, first.task);
 }
 
 fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> Result<Exit> {
@@ -286,7 +291,7 @@ fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> 
     let forecast =
         forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, settings.samples, settings.redacted)?;
     if let (Some(redactions), false) = (&forecast.redactions, common.quiet) {
-        eprintln!("redacted: {redactions}");
+        say!("redacted: {redactions}");
     }
     if common.json {
         print_json(&forecast)?;

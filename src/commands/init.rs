@@ -1,6 +1,6 @@
 //! `init`: a project to start from.
 
-use super::{Exit, print, print_json};
+use super::{Exit, print, print_json, say};
 use interrater::cli::{Common, Init};
 use interrater::shipped;
 use miette::{IntoDiagnostic, Result, WrapErr};
@@ -29,7 +29,7 @@ pub fn run(args: &Init, common: &Common) -> Result<Exit> {
         let kept = if kept.is_empty() { String::new() } else { format!(", kept {} that were there", kept.len()) };
         print(&format!("wrote {} files to {}{kept}\n", written.len(), args.dir.display()))?;
         if !common.quiet {
-            eprintln!("next: interrater annotate");
+            say!("next: interrater annotate");
         }
     }
     Ok(Exit::Done)

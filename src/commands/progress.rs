@@ -1,5 +1,6 @@
 //! Progress for people: bars on a terminal, plain lines elsewhere. A listener of the engine's events, nothing more.
 
+use super::say;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use interrater::engine::{Event, Plan};
 use interrater::report::runs::cost;
@@ -82,7 +83,7 @@ impl Progress {
     fn say(&self, text: &str) {
         // Notes and bars share a terminal; this prints above the bars.
         if !self.quiet && (!self.has_bars() || self.bars.println(text).is_err()) {
-            eprintln!("{text}");
+            say!("{text}");
         }
     }
 
@@ -105,7 +106,7 @@ impl Progress {
             .filter(|task| task.totals.rows > 0)
             .map(|task| format!("{} {}/{} {}", task.name, task.totals.rows, task.totals.units, state(&task.totals)))
             .collect();
-        eprintln!("{done}/{units}, {per_second:.1}/s, {} s left: {}", left.as_secs(), tasks.join("; "));
+        say!("{done}/{units}, {per_second:.1}/s, {} s left: {}", left.as_secs(), tasks.join("; "));
     }
 }
 

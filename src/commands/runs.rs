@@ -1,6 +1,6 @@
 //! `runs`: the runs here, or one of them.
 
-use super::{Exit, config, print, print_json};
+use super::{Exit, config, print, print_json, say};
 use interrater::cli::{Common, Runs};
 use interrater::report::runs::{run_details, runs_table};
 use interrater::run::{Manifest, Run};
@@ -22,7 +22,7 @@ pub fn run(args: &Runs, common: &Common) -> Result<Exit> {
     if common.json {
         print_json(&runs)?;
     } else if runs.is_empty() {
-        eprintln!("no runs in {}; `interrater annotate` makes some", config.paths.runs.display());
+        say!("no runs in {}; `interrater annotate` makes some", config.paths.runs.display());
     } else {
         print(&runs_table(&runs))?;
     }

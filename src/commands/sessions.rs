@@ -1,6 +1,6 @@
 //! `sessions`: what the readers find, and what a rater would see.
 
-use super::{Exit, UsageError, config, environment, library, print, print_json, session_paths};
+use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
 use interrater::cli::{Common, Sessions, choice};
 use interrater::codebook::UnitKind;
 use interrater::config::Config;
@@ -41,8 +41,8 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
         print(&table(&sessions))?;
     }
     if !common.quiet {
-        eprintln!("{}", overview(&sessions));
-        skipped_lines(&corpus).iter().for_each(|line| eprintln!("{line}"));
+        say!("{}", overview(&sessions));
+        skipped_lines(&corpus).iter().for_each(|line| say!("{line}"));
     }
     Ok(Exit::Done)
 }
@@ -78,15 +78,15 @@ fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, redacted: bo
         print(&format!("{}\n", texts.join("\n\n")))?;
     }
     if !common.quiet {
-        eprintln!(
+        say!(
             "{unit}: {:.0} % of the text, {:.0} % of the prompts, about {tokens} tokens",
             material.coverage.tokens * 100.0,
             material.coverage.prompts * 100.0,
             unit = unit.id,
         );
         match redacted {
-            true => eprintln!("redacted in the session: {redactions}"),
-            false => eprintln!("not redacted; --redact shows what a model elsewhere would see"),
+            true => say!("redacted in the session: {redactions}"),
+            false => say!("not redacted; --redact shows what a model elsewhere would see"),
         }
     }
     Ok(Exit::Done)

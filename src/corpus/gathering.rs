@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 /// How much of a file is read to find out what it is, in bytes: a first row with long instructions fits.
 const HEAD_BYTES: u64 = 256 * 1024;
 
+/// A first row that is longer is not waited for, in bytes.
+const LONGEST_HEAD_BYTES: u64 = 256 * 1024 * 1024;
+
 /// Extensions of files that are never a transcript; they are counted, not opened.
 const NOT_DATA: &[&str] = &[
     "7z", "avif", "bmp", "bz2", "c", "cfg", "class", "cpp", "css", "csv", "dll", "doc", "docx", "dylib", "exe", "gif",
@@ -292,7 +295,15 @@ fn read_head(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("not a regular file"));
     }
     let mut head = Vec::new();
-    file.take(HEAD_BYTES).read_to_end(&mut head)?;
+    let mut file = file;
+    // A first row can hold a pasted image: what it is shows only once it is whole.
+    let mut window = HEAD_BYTES;
+    while window > 0 {
+        let read = (&mut file).take(window).read_to_end(&mut head)?;
+        let is_whole =
+            memchr::memchr(b'\n', &head).is_some() || (read as u64) < window || head.len() as u64 >= LONGEST_HEAD_BYTES;
+        window = if is_whole { 0 } else { head.len() as u64 };
+    }
     Ok(head)
 }
 

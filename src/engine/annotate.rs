@@ -131,7 +131,7 @@ async fn ask_for_verdict(
     let purpose = Purpose { run: &context.run, task: &context.codebook.task, anew };
     let first = match asker.ask(request, purpose).await {
         Ok(stored) => stored,
-        Err(AskError::Unit(Unanswered { status, reason, attempts })) => {
+        Err(AskError::Unit(Unanswered { status, reason, attempts, .. })) => {
             return Ok(Verdict { unanswered: attempts, ..Verdict::none(status, reason, Vec::new()) });
         }
         Err(other) => return Err(other),
@@ -148,7 +148,7 @@ async fn ask_for_verdict(
     let again = second_request(request, &text, &reason);
     let second = match asker.ask(&again, purpose).await {
         Ok(stored) => stored,
-        Err(AskError::Unit(Unanswered { status, reason: failure, attempts })) => {
+        Err(AskError::Unit(Unanswered { status, reason: failure, attempts, .. })) => {
             let detail = format!("{reason}; asked again without an answer: {failure}");
             return Ok(Verdict { unanswered: attempts, ..Verdict::none(status, detail, vec![first]) });
         }
@@ -214,10 +214,12 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
     let Work { unit, session, material, prompt, sample, task: _, position: _ } = work;
     let Verdict { status, detail, answer, paid, unanswered } = verdict;
     let usages: Vec<Option<Usage>> = paid.iter().map(|stored| stored.response.usage).collect();
-    let usage = usages.iter().copied().sum::<Option<Usage>>();
+    // A request without an answer may have been billed all the same.
+    let usage = if unanswered > 0 { None } else { usages.iter().copied().sum::<Option<Usage>>() };
     let price = asker.and_then(|asker| asker.model.price.as_ref());
     // What asked nobody cost nothing; what was asked costs what the price table knows.
     let cost_usd = match (paid.is_empty(), price) {
+        _ if unanswered > 0 => None,
         (true, _) => Some(0.0),
         (false, None) => None,
         (false, Some(price)) => usages.iter().map(|usage| usage.map(|usage| price.cost(&usage))).sum(),

@@ -47,6 +47,8 @@ pub struct Unanswered {
     pub reason: String,
     /// How often it was sent.
     pub attempts: u32,
+    /// Whether the server is at fault rather than the unit: many such units in a row end a run.
+    pub outage: bool,
 }
 
 /// What a request is sent for.
@@ -144,7 +146,7 @@ impl Asker {
                 self.answered.fetch_add(1, Ordering::Relaxed);
                 self.failed_in_a_row.store(0, Ordering::Relaxed);
             }
-            Err(AskError::Unit(Unanswered { status: Status::Failed, reason, .. })) => {
+            Err(AskError::Unit(Unanswered { status: Status::Failed, reason, outage: true, .. })) => {
                 let failed = self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
                 if failed >= UNITS_IN_A_ROW {
                     return Err(self.stop(format!("{failed} units in a row got no answer; the last: {reason}")));
@@ -162,7 +164,8 @@ impl Asker {
         parts: RequestParts,
         purpose: Purpose<'_>,
     ) -> Result<StoredResponse, AskError> {
-        let unit = |status, reason, attempts| Err(AskError::Unit(Unanswered { status, reason, attempts }));
+        let unit =
+            |status, reason, attempts| Err(AskError::Unit(Unanswered { status, reason, attempts, outage: false }));
         let estimate = self.estimate(request);
         let mut attempts = 0;
         loop {
@@ -248,7 +251,8 @@ impl Asker {
             drop(permit);
             let Some(delay) = self.backoff.delay(attempts, after, &mut rand::rng()) else {
                 let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
-                return unit(Status::Failed, format!("asked {times}; the last answer: {reason}"), attempts);
+                let reason = format!("asked {times}; the last answer: {reason}");
+                return Err(AskError::Unit(Unanswered { status: Status::Failed, reason, attempts, outage: true }));
             };
             self.wait(delay).await?;
         }
