@@ -15,8 +15,8 @@ fn says(rater: &str, session: usize, nth: usize) -> &'static str {
     };
     let at = session * 4 + nth;
     match rater {
-        "a" if at % 9 == 0 => "curt",
-        "b" if at % 11 == 0 => "calm",
+        "a" if at.is_multiple_of(9) => "curt",
+        "b" if at.is_multiple_of(11) => "calm",
         // The gold knows curt words that hold no cue, and forgives some that do.
         "gold" if at % 10 == 4 => "curt",
         "gold" if right == "rough" && session == 6 => "calm",

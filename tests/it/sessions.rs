@@ -42,8 +42,8 @@ fn the_table_is_data_and_the_overview_is_for_people() {
     project.write("a.jsonl", claude("c1", &["go", "on"])).write("b.jsonl", codex("x1", &["go"]));
     let ran = project.ok(&["sessions", "."]);
     insta::assert_snapshot!(ran.out, @"
-    session         started           prompts  interrupted  tools  failed  rejected  active  output tokens  commits  model  
-    claude_code:c1  2026-05-01 10:01        2            0      0       0         0   0 min              0        0         
+    session         started           prompts  interrupted  tools  failed  rejected  active  output tokens  commits  model
+    claude_code:c1  2026-05-01 10:01        2            0      0       0         0   0 min              0        0
     codex:x1        2026-05-01 10:00        1            0      0       0         0   0 min              0        0
     ");
     assert_eq!(ran.err, "2 sessions (claude_code 1, codex 1), 3 prompts, 0 interruptions, 0 damaged lines\n");
