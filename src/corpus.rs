@@ -6,10 +6,16 @@
 mod gathering;
 mod pattern;
 
-use crate::session::{Agent, ReadError, Session, SessionId, claude_code, codex};
+use crate::session::chat::Conversation;
+use crate::session::{
+    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code,
+};
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
@@ -24,6 +30,8 @@ pub struct SessionSource {
     pub native_id: String,
     /// Copies of the session and files of its subagents, in path order.
     pub files: Vec<PathBuf>,
+    /// Where in its one file the session is, in bytes, if the file may hold others.
+    pub span: Option<Range<u64>>,
 }
 
 /// A file that is not part of any session, though it might have been meant to.
@@ -42,6 +50,13 @@ pub enum SkipReason {
     Empty,
     /// It looks like data, but not like a transcript of a known agent.
     NotATranscript,
+    /// It holds conversations, and beside them lines or elements that are none.
+    PartlyUsed {
+        /// How many are none.
+        others: u64,
+    },
+    /// It holds a message or a part of a session whose own file is missing.
+    Piece,
     /// It is a symbolic link found in a folder: what it points at may be anywhere, or be in the corpus already.
     SymbolicLink,
     /// It could not be read.
@@ -53,6 +68,9 @@ impl fmt::Display for SkipReason {
         match self {
             SkipReason::Empty => f.write_str("empty"),
             SkipReason::NotATranscript => f.write_str("not a transcript"),
+            SkipReason::PartlyUsed { others: 1 } => f.write_str("used but for 1 line that is no conversation"),
+            SkipReason::PartlyUsed { others } => write!(f, "used but for {others} lines that are no conversation"),
+            SkipReason::Piece => f.write_str("a piece of a session whose own file is missing"),
             SkipReason::SymbolicLink => f.write_str("a symbolic link"),
             SkipReason::Unreadable(error) => write!(f, "cannot be read: {error}"),
         }
@@ -87,7 +105,9 @@ pub enum CorpusError {
     /// A folder, or what a pattern matches, without any transcript.
     #[error("no transcript in {path}: {seen}", path = path.display())]
     #[diagnostic(help(
-        "transcripts are found by content: JSON lines of Claude Code (~/.claude/projects) or Codex CLI (~/.codex/sessions)"
+        "transcripts are found by content; known are those of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI \
+         (~/.gemini/tmp), OpenCode (~/.local/share/opencode), Copilot CLI (~/.copilot), Cursor (~/.cursor/projects), and chats: \
+         JSON with `messages` that have `role` and `content`"
     ))]
     NoTranscript {
         /// What was asked for.
@@ -97,7 +117,11 @@ pub enum CorpusError {
     },
     /// A file that was named, but is not a transcript.
     #[error("not a transcript of a known agent: {path}", path = path.display())]
-    #[diagnostic(help("known are JSON lines of Claude Code (~/.claude/projects) and Codex CLI (~/.codex/sessions)"))]
+    #[diagnostic(help(
+        "known are transcripts of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI (~/.gemini/tmp), \
+         OpenCode (~/.local/share/opencode), Copilot CLI (~/.copilot), Cursor (~/.cursor/projects), and chats: JSON with `messages` \
+         that have `role` and `content`"
+    ))]
     NotATranscript {
         /// The file.
         path: PathBuf,
@@ -186,8 +210,11 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     for path in paths {
         gathering.add(path)?;
     }
-    let Gathering { threads, skipped, other_files, .. } = gathering;
-    Ok(Corpus { sources: group(threads), skipped, other_files })
+    let Gathering { threads, chats, skipped, other_files, .. } = gathering.finish();
+    let mut sources = group(threads);
+    sources.extend(tell_apart(chats));
+    sources.sort_by(|a, b| (&a.files, spans_start(a), &a.id).cmp(&(&b.files, spans_start(b), &b.id)));
+    Ok(Corpus { sources, skipped, other_files })
 }
 
 /// Reads one session.
@@ -195,10 +222,14 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
+    if source.agent == Agent::OpenCode {
+        // A database holds many sessions and is not loaded for one of them.
+        return open_code::read_paths(&source.native_id, &source.files);
+    }
     let files = source
         .files
         .iter()
-        .map(|path| match fs::read(path) {
+        .map(|path| match read_span(path, source.span.as_ref()) {
             Ok(bytes) => Ok((path.clone(), bytes)),
             Err(error) => Err(ReadError::Io { path: path.clone(), source: error }),
         })
@@ -206,7 +237,21 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
     Ok(match source.agent {
         Agent::ClaudeCode => claude_code::read(&source.native_id, &files),
         Agent::Codex => codex::read(&source.native_id, &files),
+        Agent::Copilot => copilot::read(&source.native_id, &files),
+        Agent::Cursor => cursor::read(&source.native_id, &files),
+        Agent::Chat => chat::read(&source.native_id, &files),
+        Agent::GeminiCli => gemini_cli::read(&source.native_id, &files),
+        Agent::OpenCode => open_code::read(&source.native_id, &files),
     })
+}
+
+fn read_span(path: &Path, span: Option<&Range<u64>>) -> io::Result<Vec<u8>> {
+    let Some(span) = span else { return fs::read(path) };
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(span.start))?;
+    let mut bytes = Vec::new();
+    file.take(span.end - span.start).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl Corpus {
@@ -262,15 +307,38 @@ fn group(threads: Vec<Thread>) -> Vec<SessionSource> {
         }
         groups.entry(root).or_default().push(thread.path);
     }
-    let mut sources: Vec<SessionSource> = groups
+    groups
         .into_iter()
         .map(|((agent, native_id), mut files)| {
             files.sort();
-            SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, files }
+            // A database is the file of many threads.
+            files.dedup();
+            SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, files, span: None }
         })
-        .collect();
-    sources.sort_by(|a, b| (&a.files, &a.id).cmp(&(&b.files, &b.id)));
+        .collect()
+}
+
+/// Gives each chat an id of its own. A copy counts once; other words under an id that is taken get a hash behind it, since a
+/// chat's id may be no more than a file's name.
+fn tell_apart(mut chats: Vec<(PathBuf, Conversation)>) -> Vec<SessionSource> {
+    chats.sort_by(|(path, chat), (other_path, other)| (path, chat.span.start).cmp(&(other_path, other.span.start)));
+    let mut known: HashMap<String, HashSet<blake3::Hash>> = HashMap::new();
+    let mut sources = Vec::new();
+    for (path, Conversation { id, span, hash }) in chats {
+        let hashes = known.entry(id.clone()).or_default();
+        let is_first = hashes.is_empty();
+        if !hashes.insert(hash) {
+            continue;
+        }
+        let native_id = if is_first { id } else { format!("{id}@{}", &hash.to_hex()[..8]) };
+        let id = SessionId::new(Agent::Chat, &native_id);
+        sources.push(SessionSource { id, agent: Agent::Chat, native_id, files: vec![path], span: Some(span) });
+    }
     sources
+}
+
+fn spans_start(source: &SessionSource) -> Option<u64> {
+    source.span.as_ref().map(|span| span.start)
 }
 
 #[cfg(test)]

@@ -3,11 +3,22 @@
 //! Readers (one file a format below this module) turn a transcript's rows into [`Event`]s through a [`SessionBuilder`];
 //! nothing after this module asks which agent it was.
 
+mod arguments;
 pub mod builder;
+mod calls;
+pub mod chat;
 pub mod claude_code;
 pub mod codex;
+mod content;
+pub mod copilot;
+pub mod cursor;
+mod document;
+pub mod gemini_cli;
+mod input;
 pub mod lines;
+pub mod open_code;
 pub mod tool;
+mod value;
 
 pub use builder::SessionBuilder;
 
@@ -26,6 +37,17 @@ pub enum Agent {
     ClaudeCode,
     /// Codex CLI (rollout JSON lines with `type` and `payload`).
     Codex,
+    /// GitHub Copilot CLI (JSON lines with `type`, `data` and `parentId`; formerly one document with a `timeline`).
+    Copilot,
+    /// Cursor (JSON lines with `role` and `message`; formerly plain text).
+    Cursor,
+    /// A plain chat of any program (`messages` with `role` and `content`).
+    Chat,
+    /// Gemini CLI (one JSON document, or JSON lines that replace each other by id).
+    GeminiCli,
+    /// OpenCode (an exported document, a storage folder or a SQLite database).
+    #[serde(rename = "opencode")]
+    OpenCode,
 }
 
 impl Agent {
@@ -34,6 +56,11 @@ impl Agent {
         match self {
             Agent::ClaudeCode => "claude_code",
             Agent::Codex => "codex",
+            Agent::Copilot => "copilot",
+            Agent::Cursor => "cursor",
+            Agent::Chat => "chat",
+            Agent::GeminiCli => "gemini_cli",
+            Agent::OpenCode => "opencode",
         }
     }
 }
@@ -436,5 +463,13 @@ pub enum ReadError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The database could not be opened or read.
+    #[error("cannot read the database {path}: {source}", path = path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
     },
 }

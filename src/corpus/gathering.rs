@@ -1,7 +1,7 @@
 //! Takes a user's paths one by one; gives the transcripts behind them, and what was left aside and why.
 
 use super::{CorpusError, Seen, SkipReason, Skipped, pattern};
-use crate::session::{Agent, claude_code, codex};
+use crate::session::{Agent, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code};
 use ignore::WalkBuilder;
 use ignore::gitignore::Gitignore;
 use rayon::prelude::*;
@@ -16,11 +16,11 @@ const HEAD_BYTES: u64 = 256 * 1024;
 
 /// Extensions of files that are never a transcript; they are counted, not opened.
 const NOT_DATA: &[&str] = &[
-    "7z", "avif", "bmp", "bz2", "c", "cfg", "class", "cpp", "css", "csv", "db", "dll", "doc", "docx", "dylib", "exe",
-    "gif", "go", "gz", "h", "html", "ico", "ini", "ipynb", "jar", "java", "jpeg", "jpg", "js", "jsx", "kt", "lock",
-    "lua", "md", "mov", "mp3", "mp4", "o", "otf", "parquet", "pdf", "php", "png", "pptx", "py", "pyc", "rb", "rs",
-    "scss", "sh", "so", "sql", "sqlite", "svg", "swift", "tar", "tgz", "tiff", "toml", "ts", "tsv", "tsx", "ttf",
-    "vue", "wasm", "wav", "webm", "webp", "woff", "woff2", "xlsx", "xml", "xz", "yaml", "yml", "zip", "zst",
+    "7z", "avif", "bmp", "bz2", "c", "cfg", "class", "cpp", "css", "csv", "dll", "doc", "docx", "dylib", "exe", "gif",
+    "go", "gz", "h", "html", "ico", "ini", "ipynb", "jar", "java", "jpeg", "jpg", "js", "jsx", "kt", "lock", "lua",
+    "md", "mov", "mp3", "mp4", "o", "otf", "parquet", "pdf", "php", "png", "pptx", "py", "pyc", "rb", "rs", "scss",
+    "sh", "so", "sql", "svg", "swift", "tar", "tgz", "tiff", "toml", "ts", "tsv", "tsx", "ttf", "vue", "wasm", "wav",
+    "webm", "webp", "woff", "woff2", "xlsx", "xml", "xz", "yaml", "yml", "zip", "zst",
 ];
 
 /// A transcript file and the thread of conversation in it.
@@ -35,7 +35,12 @@ pub(super) struct Thread {
 
 /// What a file's head says about it.
 enum Sniffed {
-    Thread { agent: Agent, id: String, parent: Option<String> },
+    /// The threads in the file. Where one thread is spread over several files, they come with the one that names it.
+    Threads(Vec<Thread>),
+    /// A part of a thread that another file names.
+    Piece,
+    /// Plain chats.
+    Chats(chat::Found),
     Empty,
     Unknown,
     Unreadable(io::Error),
@@ -45,8 +50,12 @@ enum Sniffed {
 #[derive(Default)]
 pub(super) struct Gathering {
     pub threads: Vec<Thread>,
+    /// Plain chats, of which a file may hold many.
+    pub chats: Vec<(PathBuf, chat::Conversation)>,
     pub skipped: Vec<Skipped>,
     pub other_files: usize,
+    /// Files that hold a part of a thread which another file names.
+    pieces: Vec<PathBuf>,
     /// Canonical paths, so that no file counts twice when two of the user's paths overlap.
     known: HashSet<PathBuf>,
 }
@@ -81,14 +90,16 @@ impl Gathering {
     fn add_named(&mut self, path: &Path) -> Result<(), CorpusError> {
         let path = path.to_owned();
         match sniff(&path) {
-            Sniffed::Thread { agent, id, parent } => {
-                if self.is_new(&path) {
-                    self.threads.push(Thread { path, agent, id, parent });
-                }
+            Sniffed::Threads(threads) => {
+                self.add_threads(&path, threads);
+                Ok(())
+            }
+            Sniffed::Chats(found) => {
+                self.add_chats(path, found);
                 Ok(())
             }
             Sniffed::Empty => Err(CorpusError::Empty { path }),
-            Sniffed::Unknown => Err(CorpusError::NotATranscript { path }),
+            Sniffed::Unknown | Sniffed::Piece => Err(CorpusError::NotATranscript { path }),
             Sniffed::Unreadable(source) => Err(CorpusError::Unreadable { path, source }),
         }
     }
@@ -106,11 +117,19 @@ impl Gathering {
         let mut found = false;
         for (path, sniffed) in sniffed {
             let reason = match sniffed {
-                Sniffed::Thread { agent, id, parent } => {
+                Sniffed::Threads(threads) => {
                     found = true;
-                    if self.is_new(&path) {
-                        self.threads.push(Thread { path, agent, id, parent });
-                    }
+                    self.add_threads(&path, threads);
+                    continue;
+                }
+                Sniffed::Piece => {
+                    seen.add(&path);
+                    self.pieces.push(path);
+                    continue;
+                }
+                Sniffed::Chats(chats) => {
+                    found = true;
+                    self.add_chats(path, chats);
                     continue;
                 }
                 Sniffed::Unreadable(error) => {
@@ -131,6 +150,41 @@ impl Gathering {
             }
         }
         if found { Ok(()) } else { Err(CorpusError::NoTranscript { path: asked.to_owned(), seen }) }
+    }
+
+    /// Adds the chats of a file, and says what of it holds none.
+    fn add_chats(&mut self, path: PathBuf, found: chat::Found) {
+        if !self.is_new(&path) {
+            return;
+        }
+        let chat::Found { conversations, others } = found;
+        self.chats.extend(conversations.into_iter().map(|conversation| (path.clone(), conversation)));
+        if others > 0 {
+            self.skipped.push(Skipped { path, reason: SkipReason::PartlyUsed { others } });
+        }
+    }
+
+    /// Adds the threads that the file at `path` holds or names.
+    fn add_threads(&mut self, path: &Path, threads: Vec<Thread>) {
+        if !self.is_new(path) {
+            return;
+        }
+        for thread in threads {
+            // Of the other files of a thread some may belong to another copy already.
+            if thread.path == path || self.is_new(&thread.path) {
+                self.threads.push(thread);
+            }
+        }
+    }
+
+    /// Ends the gathering: pieces that no thread has claimed are told of.
+    pub(super) fn finish(mut self) -> Gathering {
+        for path in std::mem::take(&mut self.pieces) {
+            if self.is_new(&path) {
+                self.skipped.push(Skipped { path, reason: SkipReason::Piece });
+            }
+        }
+        self
     }
 
     /// The files below `root`, sorted by name within each folder; only those that `pattern` matches, or a folder above them.
@@ -189,13 +243,47 @@ fn sniff(path: &Path) -> Sniffed {
         Ok(head) => head,
         Err(error) => return Sniffed::Unreadable(error),
     };
+    let one = |agent, id, parent| Sniffed::Threads(vec![Thread { path: path.to_owned(), agent, id, parent }]);
     if let Some(id) = claude_code::recognise(&head, path) {
-        Sniffed::Thread { agent: Agent::ClaudeCode, id, parent: None }
+        one(Agent::ClaudeCode, id, None)
     } else if let Some(codex::Thread { id, parent, .. }) = codex::thread(&head, path) {
-        Sniffed::Thread { agent: Agent::Codex, id, parent }
+        one(Agent::Codex, id, parent)
+    } else if let Some(gemini_cli::Thread { id, parent, .. }) = gemini_cli::thread(&head, path) {
+        one(Agent::GeminiCli, id, parent)
+    } else if let Some(found) = open_code::find(&head, path) {
+        open_code_threads(found, path)
+    } else if let Some(id) = copilot::recognise(&head, path) {
+        one(Agent::Copilot, id, None)
+    } else if let Some(id) = cursor::recognise(&head, path) {
+        one(Agent::Cursor, id, None)
+    } else if chat::may_hold(&head) {
+        // Last, since it goes by common words.
+        match chat::find(path) {
+            Ok(found) if found.conversations.is_empty() => Sniffed::Unknown,
+            Ok(found) => Sniffed::Chats(found),
+            Err(error) => Sniffed::Unreadable(error),
+        }
     } else {
         Sniffed::Unknown
     }
+}
+
+/// The threads in a file of OpenCode: one, many, or one that is spread over other files too.
+fn open_code_threads(found: open_code::Found, path: &Path) -> Sniffed {
+    let thread = |path: &Path, thread: &open_code::Thread| Thread {
+        path: path.to_owned(),
+        agent: Agent::OpenCode,
+        id: thread.id.clone(),
+        parent: thread.parent.clone(),
+    };
+    Sniffed::Threads(match found {
+        open_code::Found::Document(named) => vec![thread(path, &named)],
+        open_code::Found::Database(named) => named.iter().map(|named| thread(path, named)).collect(),
+        open_code::Found::Storage(named, files) => {
+            std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(|path| thread(path, &named)).collect()
+        }
+        open_code::Found::Piece => return Sniffed::Piece,
+    })
 }
 
 fn read_head(path: &Path) -> io::Result<Vec<u8>> {

@@ -157,6 +157,33 @@ fn what_is_asked_for_and_not_there_is_an_error() {
     }
 }
 
+/// A chat of one prompt, as a line.
+fn chat(words: &str) -> String {
+    json!({ "messages": [{ "role": "user", "content": words }] }).to_string()
+}
+
+#[test]
+fn each_chat_of_a_file_is_a_session_that_is_read_alone() {
+    let lines = [chat("one"), String::from("{\"a\":1}"), chat("two"), chat("three")].join("\n");
+    let folder = folder(&[("many.jsonl", &lines), ("s.jsonl", &rollout("s", 1))]);
+    let corpus = find_in(&folder, &["."]).expect("there are transcripts");
+    assert_eq!(ids(&corpus), ["chat:many:1", "chat:many:3", "chat:many:4", "codex:s"]);
+    let words = corpus.read_all(|session| session.prompts().map(|(_, prompt)| prompt.text.clone()).collect::<String>());
+    let words: Vec<String> = words.into_iter().filter_map(Result::ok).collect();
+    assert_eq!(words, ["one", "two", "three", "go"]);
+    let skipped: Vec<String> = corpus.skipped().iter().map(|skipped| skipped.reason.to_string()).collect();
+    assert_eq!(skipped, ["used but for 1 line that is no conversation"]);
+}
+
+#[test]
+fn chats_of_one_name_are_told_apart_and_copies_are_not() {
+    let (one, two) = (chat("one"), chat("two"));
+    let folder = folder(&[("a/messages.json", &one), ("b/messages.json", &two), ("c/messages.json", &one)]);
+    let corpus = find_in(&folder, &["."]).expect("there are transcripts");
+    let other = format!("chat:messages@{}", &blake3::hash(two.as_bytes()).to_hex()[..8]);
+    assert_eq!(ids(&corpus), ["chat:messages", other.as_str()]);
+}
+
 #[cfg(unix)]
 #[test]
 fn links_are_followed_where_they_are_named_and_not_where_they_lie_about() {

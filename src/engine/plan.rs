@@ -120,7 +120,8 @@ pub fn survey(
             return Err(PlanError::NothingLeft(keep.len()));
         }
     }
-    let files: Vec<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
+    // One file may hold many sessions: it is hashed once.
+    let files: BTreeSet<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
     let inputs = files
         .into_par_iter()
         .map(|path| {

@@ -12,7 +12,6 @@ mod replay;
 mod row;
 mod thread;
 mod tokens;
-mod value;
 
 pub use thread::{Thread, thread};
 

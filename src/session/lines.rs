@@ -44,6 +44,12 @@ pub fn for_each_record(
     }
 }
 
+/// A document of several lines as one, for [`for_each_record`]: between JSON's tokens a line end is a blank, and within a string
+/// it is damage.
+pub(super) fn one_line(document: &[u8]) -> Vec<u8> {
+    document.iter().map(|&byte| if byte == b'\n' { b' ' } else { byte }).collect()
+}
+
 /// Finds the objects of a damaged line.
 fn repair(line: &str, report: &mut ReadReport, each: &mut dyn FnMut(&str) -> Result<(), serde_json::Error>) {
     let bytes = line.as_bytes();
@@ -249,7 +255,7 @@ fn string(bytes: &[u8], mut at: usize) -> Result<usize, usize> {
 }
 
 /// The object with control characters escaped and halves of surrogate pairs replaced, where it has any.
-fn mend(text: &str) -> Cow<'_, str> {
+pub(super) fn mend(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut mended = String::new();
     let mut copied = 0;

@@ -2,7 +2,8 @@
 
 use super::ToolCategory;
 
-/// The kind of work that a call of the tool `name` does; `command` is what a shell tool runs.
+/// The kind of work that a call of the tool `name` does; `command` is what a shell tool runs, or which of its commands an
+/// editor tool carries out.
 pub fn category(name: &str, command: Option<&str>) -> ToolCategory {
     match name {
         "Read"
@@ -35,7 +36,87 @@ pub fn category(name: &str, command: Option<&str>) -> ToolCategory {
         "BashOutput" | "KillShell" | "KillBash" | "TaskStop" | "write_stdin" => ToolCategory::Shell,
         "Bash" | "PowerShell" | "shell" | "shell_command" | "exec_command" | "local_shell" | "local_shell_call"
         | "container.exec" | "unified_exec" => command.map_or(ToolCategory::Shell, shell_category),
-        _ => name.strip_prefix("mcp__").map_or(ToolCategory::Other, mcp_category),
+        _ => match name.strip_prefix("mcp__").or_else(|| Some(name.split_once("-mcp-server-")?.1)) {
+            Some(tool) => mcp_category(tool),
+            None => category_elsewhere(name, command),
+        },
+    }
+}
+
+/// The kind of work of a tool of Gemini CLI, OpenCode, Copilot CLI or Cursor.
+fn category_elsewhere(name: &str, command: Option<&str>) -> ToolCategory {
+    match name {
+        "view"
+        | "read"
+        | "list"
+        | "webfetch"
+        | "websearch"
+        | "codesearch"
+        | "read_many_files"
+        | "list_directory"
+        | "search_file_content"
+        | "google_web_search"
+        | "get_internal_docs"
+        | "glob"
+        | "grep"
+        | "rg"
+        | "lsp"
+        | "web_fetch"
+        | "fetch_copilot_cli_documentation"
+        | "SemanticSearch"
+        | "codebase_search"
+        | "grep_search"
+        | "file_search"
+        | "glob_file_search"
+        | "read_file_v2"
+        | "ReadFile"
+        | "ListDir"
+        | "FetchMcpResource"
+        | "fetch_rules" => ToolCategory::Research,
+        "str_replace_editor" | "str_replace_based_edit_tool" if command == Some("view") => ToolCategory::Research,
+        "str_replace_editor"
+        | "str_replace_based_edit_tool"
+        | "multiedit"
+        | "patch"
+        | "write_file"
+        | "replace"
+        | "edit"
+        | "create"
+        | "write"
+        | "edit_file"
+        | "edit_file_v2"
+        | "search_replace"
+        | "StrReplace"
+        | "Delete"
+        | "delete_file"
+        | "ApplyPatch"
+        | "EditNotebook"
+        | "edit_notebook" => ToolCategory::Edit,
+        "ReadLints" | "read_lints" => ToolCategory::Verify,
+        "update_todo" | "todo_write" | "report_intent" | "ask_user" | "AskQuestion" | "CreatePlan" | "create_plan"
+        | "SwitchMode" | "todowrite" | "todoread" | "question" | "plan_enter" | "plan_exit" | "write_todos"
+        | "update_topic" | "enter_plan_mode" => ToolCategory::Plan,
+        "task"
+        | "skill"
+        | "read_agent"
+        | "write_agent"
+        | "Subagent"
+        | "activate_skill"
+        | "delegate_to_agent"
+        | "invoke_agent"
+        | "codebase_investigator"
+        | "generalist"
+        | "cli_help" => ToolCategory::Delegate,
+        "read_bash" | "write_bash" | "stop_bash" | "list_bash" | "read_powershell" | "write_powershell"
+        | "stop_powershell" | "list_powershell" | "Await" | "AwaitShell" => ToolCategory::Shell,
+        "bash"
+        | "run_shell_command"
+        | "powershell"
+        | "Shell"
+        | "run_terminal_cmd"
+        | "run_terminal_command"
+        | "run_terminal_command_v2" => command.map_or(ToolCategory::Shell, shell_category),
+        _ => ToolCategory::Other,
     }
 }
 
@@ -398,6 +479,16 @@ mod tests {
             ("update_plan", Plan),
             ("AskUserQuestion", Plan),
             ("Bash", Shell),
+            ("str_replace_editor", Edit),
+            ("github-mcp-server-web_search", Research),
+            ("github-mcp-server-create_issue", Other),
+            ("StrReplace", Edit),
+            ("stop_bash", Shell),
+            ("run_shell_command", Shell),
+            ("grep_search", Research),
+            ("replace", Edit),
+            ("todowrite", Plan),
+            ("codebase_investigator", Delegate),
             ("Task\" >\n<parameter name=\"description", Other),
         ] {
             assert_eq!(category(name, None), expected, "{name}");
@@ -442,6 +533,12 @@ mod tests {
         ] {
             assert_eq!(category("Bash", Some(command)), expected, "{command}");
         }
+    }
+
+    #[test]
+    fn an_editor_tool_that_only_views_is_research() {
+        assert_eq!(category("str_replace_editor", Some("view")), Research);
+        assert_eq!(category("str_replace_editor", Some("create")), Edit);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 use super::row::Word;
+use crate::session::arguments::change;
 
 /// The arguments of the tools that everyone uses.
 #[derive(Debug, Default, Deserialize)]
@@ -127,17 +128,6 @@ pub(super) fn read(tool: &str, raw: Option<&RawValue>) -> Result<Input, serde_js
     // An unexpected set of arguments is shown as it is rather than as nothing.
     let text = if text.trim().is_empty() && json != "{}" { json } else { text.trim_end() };
     Ok(Input { text: text.to_owned(), command })
-}
-
-/// A change as removed and added lines, without the lines that both sides share at the beginning and the end.
-fn change(old: &str, new: &str) -> String {
-    let old: Vec<&str> = old.lines().collect();
-    let new: Vec<&str> = new.lines().collect();
-    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let tail = old[head..].iter().rev().zip(new[head..].iter().rev()).take_while(|(a, b)| a == b).count();
-    let removed = old[head..old.len() - tail].iter().map(|line| format!("- {line}"));
-    let added = new[head..new.len() - tail].iter().map(|line| format!("+ {line}"));
-    removed.chain(added).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

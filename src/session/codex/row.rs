@@ -2,8 +2,8 @@
 
 use super::thread::{Thread, is_bare_item, is_bare_meta, thread_of};
 use super::tokens::Totals;
-use super::value::{flat_text, number_of, text_of, time_of, uuid_time};
 use crate::session::ToolOutcome;
+use crate::session::value::{flat_text, number_of, text_of, time_of, uuid_time};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;

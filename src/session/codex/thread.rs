@@ -1,7 +1,7 @@
 //! Takes a transcript's first bytes; gives the thread of conversation that it holds, if Codex wrote it.
 
 use super::super::{ReadReport, lines};
-use super::value::text_of;
+use crate::session::value::text_of;
 use serde_json::{Map, Value};
 use std::path::Path;
 

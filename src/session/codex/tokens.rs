@@ -1,6 +1,6 @@
 //! Takes the running totals of a rollout in file order; gives the tokens that its own calls used.
 
-use super::value::number_of;
+use crate::session::value::number_of;
 use crate::usage::Usage;
 use serde_json::Value;
 

@@ -68,3 +68,76 @@ pub(super) fn time_of(value: Option<&Value>) -> Option<Timestamp> {
         _ => None,
     }
 }
+
+/// JSON of any shape, often with the names that readers look for.
+#[cfg(test)]
+pub(super) fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    const WORDS: [&str; 22] = [
+        "user",
+        "assistant",
+        "tool",
+        "system",
+        "text",
+        "tool_use",
+        "tool_result",
+        "image",
+        "c1",
+        "e0",
+        "REDACTED",
+        "-5",
+        "bash",
+        "user_initiated",
+        "denied-interactively-by-user",
+        "success",
+        "<user_query>",
+        "<user_query>go</user_query>",
+        "{\"command\":\"git commit\"}",
+        "<exited with exit code 1>",
+        "2026-05-01T10:00:00Z",
+        "",
+    ];
+    const KEYS: [&str; 26] = [
+        "type",
+        "role",
+        "content",
+        "text",
+        "message",
+        "messages",
+        "toolCallId",
+        "toolName",
+        "toolRequests",
+        "name",
+        "arguments",
+        "function",
+        "tool_calls",
+        "tool_call_id",
+        "tool_use_id",
+        "result",
+        "success",
+        "reason",
+        "kind",
+        "feedback",
+        "id",
+        "upToEventId",
+        "modelMetrics",
+        "usage",
+        "timestamp",
+        "command",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        prop::sample::select(&WORDS[..]).prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((prop::sample::select(&KEYS[..]), inner), 0..6)
+                .prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    })
+}

@@ -1,0 +1,92 @@
+//! Takes the one document that Copilot CLI wrote until autumn 2025; gives the rows that would say the same today.
+//!
+//! Its `timeline` lists what the screen showed: what the human typed, the agent's words, each call together with its result.
+
+use super::row::{Author, Body, Row, call};
+use crate::session::lines::{for_each_record, one_line};
+use crate::session::value::{flat_text, text_of, time_of};
+use crate::session::{Channel, ReadReport, ToolOutcome};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+/// How far the keys are looked for that a document begins with, in bytes.
+const OPENING: usize = 1024;
+
+/// The session that a document names, if `head` is one or begins like one.
+pub(super) fn session_id(head: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Marks {
+        #[serde(rename = "sessionId")]
+        session: String,
+        #[serde(rename = "startTime")]
+        _start: IgnoredAny,
+        #[serde(rename = "timeline")]
+        _timeline: Vec<IgnoredAny>,
+    }
+    let opening = String::from_utf8_lossy(&head[..head.len().min(OPENING)]);
+    let opening = opening.trim_start_matches('\u{feff}').trim_start();
+    let (before, after) = opening.strip_prefix('{')?.split_once("\"sessionId\"").unwrap_or(("", ""));
+    let begins_alike =
+        before.trim().is_empty() && after.contains("\"startTime\"") && after.contains("\"chatMessages\"");
+    if begins_alike {
+        let (_, value) = after.split_once('"')?;
+        let (id, _) = value.split_once('"')?;
+        return (!id.is_empty()).then(|| id.to_owned());
+    }
+    // Another order of the keys: the document has to be whole.
+    let marks: Marks = serde_json::from_slice(head).ok()?;
+    (!marks.session.is_empty()).then_some(marks.session)
+}
+
+/// The rows of a document.
+pub(super) fn rows(bytes: &[u8], report: &mut ReadReport) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for_each_record(&one_line(bytes), report, &mut |text| {
+        let document: Map<String, Value> = serde_json::from_str(text)?;
+        let start = Row { at: time_of(document.get("startTime")), ..row(None, Body::Settings { model: None }) };
+        rows.push(start);
+        if let Some(Value::Array(entries)) = document.get("timeline") {
+            rows.extend(entries.iter().filter_map(Value::as_object).flat_map(entry));
+        }
+        Ok(())
+    });
+    rows
+}
+
+fn row(at: Option<Timestamp>, body: Body) -> Row {
+    Row { at, id: String::new(), subagent: false, body }
+}
+
+/// What an entry says; a call together with its result says two things.
+fn entry(entry: &Map<String, Value>) -> Vec<Row> {
+    let at = time_of(entry.get("timestamp"));
+    let text = || entry.get("text").map(flat_text).unwrap_or_default();
+    let kind = entry.get("type").and_then(Value::as_str).unwrap_or("without a type");
+    let body = match kind {
+        "user" => Body::User { text: text(), images: 0, author: Author::Human, channel: Channel::Typed, task: None },
+        "copilot" => Body::Message { id: None, text: text(), model: None, output: 0, calls: Vec::new() },
+        "error" => Body::Error { text: text() },
+        "tool_call_requested" => Body::Started { call: call(entry), model: None },
+        "tool_call_completed" => {
+            let call = call(entry);
+            let ended = ended(call.id.clone(), entry.get("result"));
+            return vec![row(at, Body::Started { call, model: None }), row(at, ended)];
+        }
+        "info" | "warning" => Body::Silent,
+        _ => Body::Unknown(format!("timeline.{kind}")),
+    };
+    vec![row(at, body)]
+}
+
+fn ended(id: Option<String>, result: Option<&Value>) -> Body {
+    let kind = result.and_then(|result| text_of(result.get("type"))).unwrap_or_default();
+    let outcome = match kind.as_str() {
+        "success" | "" => ToolOutcome::Ok,
+        "rejected" => ToolOutcome::Rejected,
+        _ => ToolOutcome::Failed,
+    };
+    let log = result.and_then(|result| result.get("log").or_else(|| result.get("content")));
+    Body::Ended { id, outcome, text: log.map(flat_text).unwrap_or_default() }
+}

@@ -1,0 +1,135 @@
+//! Takes Cursor's older transcripts, plain text; gives their messages.
+//!
+//! Lines `user:` and `assistant:` begin a message; within it `[Thinking]`, `[Tool call] Name` with a line for each argument, and
+//! `[Tool result] Name` begin what they name. Nothing is escaped: a human's words are safe between the marks of a query only.
+
+use super::{Record, query};
+use crate::session::content::{Call, Part};
+use crate::session::input::input;
+use crate::session::{ReadReport, ToolOutcome};
+use serde_json::{Map, Value};
+
+/// Whether a file that begins with `head` is such a text.
+pub(super) fn is_in(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    let Some(rest) = text.trim_start_matches('\u{feff}').trim_start().strip_prefix("user:") else { return false };
+    let Some(rest) = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n')) else { return false };
+    let first = rest.split("\nassistant:").next().unwrap_or_default();
+    query::is_marked(first)
+}
+
+/// The messages in a text.
+pub(super) fn records(text: &str, report: &mut ReadReport) -> Vec<Record> {
+    let mut reading = Reading::default();
+    for line in text.trim_start_matches('\u{feff}').lines() {
+        report.lines += u64::from(!line.trim().is_empty());
+        reading.line(line.trim_end_matches('\r'));
+    }
+    reading.end_message();
+    report.records += reading.records.len() as u64;
+    reading.records
+}
+
+/// What the lines at hand are.
+#[derive(Debug, Default)]
+enum Piece {
+    #[default]
+    Text,
+    Thoughts,
+    Call(String),
+    Result,
+}
+
+#[derive(Debug, Default)]
+struct Reading {
+    records: Vec<Record>,
+    /// Whether the message at hand is the agent's; none before the first message.
+    is_agents: Option<bool>,
+    parts: Vec<Part>,
+    piece: Piece,
+    lines: Vec<String>,
+    within_query: bool,
+}
+
+impl Reading {
+    fn line(&mut self, line: &str) {
+        if !self.within_query && (line == "user:" || line == "assistant:") {
+            self.end_message();
+            self.is_agents = Some(line == "assistant:");
+            return;
+        }
+        if self.is_agents == Some(false) {
+            self.within_query = match (line.rfind(query::OPENS), line.rfind(query::CLOSES)) {
+                (Some(opens), closes) => closes.is_none_or(|closes| closes < opens),
+                (None, Some(_)) => false,
+                (None, None) => self.within_query,
+            };
+        } else if let Some(rest) = line.strip_prefix("[Thinking]") {
+            self.begin(Piece::Thoughts, rest);
+            return;
+        } else if let Some(name) = line.strip_prefix("[Tool call]") {
+            self.begin(Piece::Call(name.trim().to_owned()), "");
+            return;
+        } else if line.starts_with("[Tool result]") {
+            self.begin(Piece::Result, "");
+            return;
+        } else if matches!(self.piece, Piece::Thoughts) && line.trim().is_empty() {
+            // Nothing else tells where thoughts end.
+            self.begin(Piece::Text, "");
+            return;
+        }
+        self.lines.push(line.to_owned());
+    }
+
+    fn begin(&mut self, piece: Piece, line: &str) {
+        self.end_piece();
+        self.piece = piece;
+        if !line.trim().is_empty() {
+            self.lines.push(line.trim().to_owned());
+        }
+    }
+
+    fn end_piece(&mut self) {
+        let lines = std::mem::take(&mut self.lines);
+        let text = || lines.join("\n").trim().to_owned();
+        let part = match std::mem::take(&mut self.piece) {
+            Piece::Text => Part::Text(text()),
+            Piece::Thoughts => Part::Silent,
+            Piece::Call(name) => Part::Call(Call { id: None, name, input: input(Some(&arguments(&lines))) }),
+            Piece::Result => Part::Result { id: None, outcome: ToolOutcome::Ok, text: text() },
+        };
+        self.parts.push(part);
+    }
+
+    fn end_message(&mut self) {
+        self.end_piece();
+        self.within_query = false;
+        let parts = std::mem::take(&mut self.parts);
+        match self.is_agents {
+            Some(true) => self.records.push(Record::Assistant { parts, model: None }),
+            Some(false) => self.records.push(Record::User(parts)),
+            None => {}
+        }
+    }
+}
+
+/// The arguments of a call, indented lines `name: value`; a line of another shape goes on with the value before.
+fn arguments(lines: &[String]) -> Value {
+    let mut arguments: Vec<(&str, String)> = Vec::new();
+    for line in lines {
+        let named = line.strip_prefix(' ').and_then(|line| line.trim_start().split_once(':'));
+        match named.filter(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+        {
+            Some((name, value)) => arguments.push((name, value.trim_start().to_owned())),
+            None => {
+                if let Some((_, value)) = arguments.last_mut() {
+                    value.push('\n');
+                    value.push_str(line);
+                }
+            }
+        }
+    }
+    let arguments: Map<String, Value> =
+        arguments.into_iter().map(|(name, value)| (name.to_owned(), value.trim_end().into())).collect();
+    Value::Object(arguments)
+}

@@ -1,0 +1,143 @@
+//! Takes files of OpenCode (exported documents, files of the storage folder); gives the transcripts in them.
+
+use super::record::{Facts, Info, Part};
+use super::storage::{self, Piece};
+use crate::session::ReadReport;
+use crate::session::document::{self, Document, End};
+use crate::session::lines::mend;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// One session as it is stored, wherever that is.
+#[derive(Debug, Default)]
+pub(super) struct Transcript {
+    pub path: PathBuf,
+    pub id: String,
+    pub facts: Facts,
+    pub messages: Vec<Message>,
+    pub report: ReadReport,
+}
+
+/// A message with its parts, in order.
+#[derive(Debug, Default)]
+pub(super) struct Message {
+    pub id: String,
+    pub info: Info,
+    pub parts: Vec<Part>,
+}
+
+/// A message of an exported document.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Exported {
+    info: Option<Box<RawValue>>,
+    parts: Option<Vec<Box<RawValue>>>,
+}
+
+impl Transcript {
+    /// Reads an exported document; none if the text is something else.
+    pub(super) fn from_export(path: PathBuf, text: &str) -> Option<Transcript> {
+        let mended;
+        let mut document = Document::read(text);
+        if !document.has_messages {
+            return None;
+        }
+        let lines = text.lines().filter(|line| !line.trim().is_empty()).count() as u64;
+        let mut report = ReadReport { lines, ..ReadReport::default() };
+        if document.end == End::Broken {
+            mended = mend(text);
+            document = Document::read(&mended);
+            match document.end {
+                End::Broken => report.bad += 1,
+                _ => report.repaired += 1,
+            }
+        }
+        let facts: Facts = document.field("info").unwrap_or_default();
+        let mut transcript =
+            Transcript { path, id: facts.id().unwrap_or_default(), facts, report, messages: Vec::new() };
+        for message in &document.messages {
+            match document::parse::<Exported>(message.get()) {
+                Ok(exported) => transcript.add_exported(exported),
+                Err(_) => transcript.report.bad += 1,
+            }
+        }
+        if transcript.id.is_empty() {
+            transcript.id = transcript.messages.iter().find_map(|message| message.info.session()).unwrap_or_default();
+        }
+        Some(transcript)
+    }
+
+    fn add_exported(&mut self, exported: Exported) {
+        let Some(info) = exported.info.and_then(|info| document::parse::<Info>(info.get()).ok()) else {
+            self.report.bad += 1;
+            return;
+        };
+        self.report.records += 1;
+        let mut message = Message { id: info.id().unwrap_or_default(), info, parts: Vec::new() };
+        for part in exported.parts.unwrap_or_default() {
+            match document::parse(part.get()) {
+                Ok(part) => {
+                    self.report.records += 1;
+                    message.parts.push(part);
+                }
+                Err(_) => self.report.bad += 1,
+            }
+        }
+        self.messages.push(message);
+    }
+
+    /// Reads files of a storage folder, in path order: every session whose facts or messages are among them.
+    pub(super) fn from_storage(files: Vec<(&PathBuf, Piece)>) -> Vec<Transcript> {
+        let mut transcripts: Vec<Transcript> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut parts: Vec<(String, Part)> = Vec::new();
+        let mut messages = Vec::new();
+        for (path, piece) in files {
+            match piece {
+                Piece::Session(facts) => {
+                    let id = facts.id().unwrap_or_default();
+                    places.entry(id.clone()).or_insert_with(|| {
+                        transcripts.push(Transcript { path: path.clone(), id, facts: *facts, ..Transcript::default() });
+                        transcripts.len() - 1
+                    });
+                }
+                Piece::Message(info) => messages.push((path, info)),
+                Piece::Part(part) => {
+                    let message = part.message().or_else(|| storage::folder_name(path)).unwrap_or_default();
+                    parts.push((message, *part));
+                }
+            }
+        }
+        let mut by_id: HashMap<String, (usize, usize)> = HashMap::new();
+        for (path, info) in messages {
+            let session = info.session().or_else(|| storage::folder_name(path)).unwrap_or_default();
+            let place = *places.entry(session.clone()).or_insert_with(|| {
+                transcripts.push(Transcript { path: path.clone(), id: session, ..Transcript::default() });
+                transcripts.len() - 1
+            });
+            let id = info.id().unwrap_or_default();
+            let transcript = &mut transcripts[place];
+            by_id.entry(id.clone()).or_insert((place, transcript.messages.len()));
+            transcript.messages.push(Message { id, info: *info, parts: Vec::new() });
+        }
+        for (message, part) in parts {
+            if let Some(&(place, at)) = by_id.get(&message) {
+                transcripts[place].messages[at].parts.push(part);
+            }
+        }
+        for transcript in &mut transcripts {
+            transcript.messages.sort_by_key(|message| message.info.created());
+            transcript.count();
+        }
+        transcripts
+    }
+
+    /// Counts the records of a transcript that has no lines: every record stands for one.
+    pub(super) fn count(&mut self) {
+        let records = self.messages.iter().map(|message| 1 + message.parts.len() as u64).sum::<u64>();
+        self.report.records = records;
+        self.report.lines = records + self.report.bad;
+    }
+}
