@@ -111,6 +111,27 @@ pub enum UsageError {
         /// Rows in neither.
         neither: usize,
     },
+    /// A run cannot have this name.
+    #[error("`{0}` is no name for a run")]
+    #[diagnostic(help(
+        "a run's name is a folder's: letters, digits, `.`, `_` and `-`, not beginning or ending with `.` or `-`"
+    ))]
+    RunName(String),
+    /// The run is another rater's.
+    #[error("run `{run}` holds the answers of {rater}, not of {wanted}")]
+    #[diagnostic(help("give this run another name with --run; a run is one rater's answers to one version of a task"))]
+    OtherRater {
+        /// The run.
+        run: String,
+        /// Whose answers it holds.
+        rater: String,
+        /// Who would write them now.
+        wanted: String,
+    },
+    /// No path was named.
+    #[error("no sessions were named")]
+    #[diagnostic(help("name some with --sessions PATH, or in [input] sessions of config.toml"))]
+    NoPaths,
     /// A threshold is not in its form.
     #[error("`{0}` is no threshold")]
     #[diagnostic(help("write kappa=0.6, percent=0.8 or icc=0.5"))]
@@ -156,6 +177,9 @@ pub fn library(config: &Config) -> Result<Library> {
 /// The paths that were named, or those of the configuration.
 pub fn session_paths(named: &[String], config: &Config) -> Result<Vec<PathBuf>> {
     let given = if named.is_empty() { &config.input.sessions } else { named };
+    if given.is_empty() {
+        return Err(UsageError::NoPaths.into());
+    }
     let paths: Vec<PathBuf> = given.iter().map(|path| expand_home(path, &environment)).collect();
     if named.is_empty()
         && *config == Config::default()

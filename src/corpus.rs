@@ -105,7 +105,7 @@ pub enum CorpusError {
     /// A folder, or what a pattern matches, without any transcript.
     #[error("no transcript in {path}: {seen}", path = path.display())]
     #[diagnostic(help(
-        "transcripts are found by content: of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI \
+        "transcripts are found by content; known are those of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI \
          (~/.gemini/tmp), OpenCode (~/.local/share/opencode), Copilot CLI (~/.copilot), Cursor (~/.cursor/projects), and chats: \
          JSON with `messages` that have `role` and `content`"
     ))]

@@ -19,7 +19,7 @@ use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::runs::{FieldHeadline, TaskSummary, summary_table};
 use interrater::report::sessions::{overview, skipped_lines};
-use interrater::run::{Run, Settings, safe_name, write_json};
+use interrater::run::{Manifest, Run, Settings, safe_name, write_json};
 use interrater::summary::summarise;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
@@ -52,8 +52,11 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
             check_units(gold, codebook.unit, &sessions, &[], &config)?;
         }
     }
+    if let Some(name) = args.run.as_deref().filter(|name| name.is_empty() || safe_name(name) != *name) {
+        return Err(UsageError::RunName(name.to_owned()).into());
+    }
     let sampling = Sampling { limit: args.limit.map(|limit| limit as usize), shuffle: args.shuffle };
-    let tasks = codebooks
+    let tasks: Vec<TaskPlan> = codebooks
         .iter()
         .zip(&golds)
         .map(|(codebook, gold)| plan_task(codebook, gold.as_ref(), &model, &sessions, sampling, args, &config))
@@ -92,6 +95,9 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         store: config.paths.store.clone(),
         plan,
     };
+    for task in &job.plan.tasks {
+        check_run(task, args.samples, &config, common)?;
+    }
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
     let redacted = job.settings.redacted;
     let outcome = execute(job, args.samples, common)?;
@@ -115,12 +121,15 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     }
     if let Some(reason) = outcome.stopped {
         say!("error: stopped: {reason}");
-        say!("hint: what was answered is stored; the same command goes on from there");
+        say!("hint: mend the cause and repeat the command: what was answered is stored, and it goes on from there");
         return Ok(Exit::Unusable);
+    }
+    if let Some(missed) = threshold.as_ref().and_then(|threshold| threshold.missed(&summaries)) {
+        say!("error: {missed}");
     }
     Ok(match (outcome.interrupted, threshold) {
         (true, _) => Exit::Interrupted,
-        (_, Some(threshold)) if !threshold.is_met(&summaries) => Exit::BelowThreshold,
+        (_, Some(threshold)) if threshold.missed(&summaries).is_some() => Exit::BelowThreshold,
         _ if outcome.totals.iter().any(|totals| totals.trouble() > 0) => Exit::Trouble,
         _ => Exit::Done,
     })
@@ -196,6 +205,23 @@ fn plan_task(
         majority: baseline::majority(codebook, &adjudicated),
         codebook: codebook.clone(),
     }
+}
+
+/// A run is one rater's: its rows are not replaced by another's, and that it gets shorter is said.
+fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) -> Result<()> {
+    let Ok(old) = Run::open(&config.paths.runs, &task.run) else { return Ok(()) };
+    let Manifest { run, rater, totals, .. } = old.manifest;
+    if rater != task.rater {
+        return Err(UsageError::OtherRater { run, rater, wanted: task.rater.clone() }.into());
+    }
+    let units = task.units * samples as usize;
+    if totals.units > units && !common.quiet {
+        say!(
+            "note: run {run} had {} units and now has {units}; answers that were paid for stay in the store",
+            totals.units
+        );
+    }
+    Ok(())
 }
 
 /// Runs the job on a runtime of its own; the first Ctrl-C ends it cleanly, the second drops what is under way.
@@ -329,19 +355,35 @@ impl Threshold {
         if value.is_finite() { Ok(Threshold { metric, value }) } else { Err(wrong()) }
     }
 
-    /// Whether the primary field of every task that has the metric reaches the value; a figure that is undefined does not.
-    fn is_met(&self, summaries: &[TaskSummary]) -> bool {
-        let figures: Vec<Option<f64>> = summaries
+    /// What is wrong, unless the primary field of every task that has the metric reaches the value; a figure that is undefined does not.
+    fn missed(&self, summaries: &[TaskSummary]) -> Option<String> {
+        let lines: Vec<(&str, Option<f64>)> = summaries
             .iter()
-            .filter_map(|summary| summary.agreement.first())
-            .filter_map(|line| match (self.metric, line.coefficient) {
+            .filter_map(|summary| Some((summary.task.as_str(), summary.agreement.first()?)))
+            .filter_map(|(task, line)| match (self.metric, line.coefficient) {
                 (Metric::Kappa, "cohen_kappa") | (Metric::Icc, "icc_a1") => {
-                    Some(line.with_gold.as_ref().and_then(|estimate| estimate.value))
+                    Some((task, line.with_gold.as_ref().and_then(|estimate| estimate.value)))
                 }
-                (Metric::Percent, "cohen_kappa") => Some(line.percent),
+                (Metric::Percent, "cohen_kappa") => Some((task, line.percent)),
                 _ => None,
             })
             .collect();
-        !figures.is_empty() && figures.iter().all(|figure| figure.is_some_and(|figure| figure >= self.value))
+        let name = match self.metric {
+            Metric::Kappa => "kappa",
+            Metric::Icc => "icc",
+            Metric::Percent => "percent",
+        };
+        if lines.is_empty() {
+            return Some(format!("--fail-under {name}: no task has gold to compare with"));
+        }
+        let low: Vec<String> = lines
+            .iter()
+            .filter(|(_, figure)| figure.is_none_or(|figure| figure < self.value))
+            .map(|(task, figure)| match figure {
+                Some(figure) => format!("{task} {figure:.3}"),
+                None => format!("{task} undefined"),
+            })
+            .collect();
+        (!low.is_empty()).then(|| format!("--fail-under {name}={}: {}", self.value, low.join(", ")))
     }
 }

@@ -41,7 +41,14 @@ fn untouched(_: &Project) {}
 
 #[test]
 fn a_mistake_in_the_configuration_is_named_with_its_line() {
-    let config = |text: &'static str| said(move |project| project.put("config.toml", text), &["annotate"]);
+    let config = |text: &'static str| {
+        said(
+            move |project| {
+                project.write("config.toml", text);
+            },
+            &["annotate"],
+        )
+    };
     insta::assert_snapshot!(config("[input]\nsessions = [\"logs\"]\n[annotate]\nmodle = \"baseline/cues\"\n"), @r#"
     error: config.toml:4: unknown field `modle`, expected one of `tasks`, `model`, `concurrency`, `timeout`, `max_retries`
        ╭─[config.toml:4:1]
@@ -86,7 +93,12 @@ fn a_mistake_in_the_configuration_is_named_with_its_line() {
     hint: check the path, or name other transcripts with --sessions PATH
     ");
     insta::assert_snapshot!(said(untouched, &["annotate", "--config", "other.toml"]), @"error: cannot read other.toml: No such file or directory (os error 2)");
-    let utf8 = said(|project| project.put("config.toml", b"[input]\n# caf\xe9\n"), &["annotate"]);
+    let utf8 = said(
+        |project| {
+            project.write("config.toml", b"[input]\n# caf\xe9\n");
+        },
+        &["annotate"],
+    );
     assert!(first_line(&utf8).starts_with("error: cannot read config.toml: "), "{utf8}");
 }
 
@@ -123,8 +135,9 @@ fn a_model_that_cannot_be_asked_is_refused_before_anything_else() {
     ");
     insta::assert_snapshot!(model("openai/gpt-6", &["--base-url", "127.0.0.1:8000/v1"]), @"error: `127.0.0.1:8000/v1` is no base URL: expected http://… or https://…");
     let own = |table: &'static str, environment: &[(&str, &str)]| {
-        let spoil =
-            move |project: &Project| project.put("config.toml", format!("[input]\nsessions = [\"logs\"]\n{table}"));
+        let spoil = move |project: &Project| {
+            project.write("config.toml", format!("[input]\nsessions = [\"logs\"]\n{table}"));
+        };
         said_with(spoil, &["annotate", "tone", "--model", "local/m"], environment)
     };
     insta::assert_snapshot!(own("[provider.local]\nkind = \"openai\"\n", &[]), @"
@@ -160,7 +173,12 @@ fn a_model_that_cannot_be_asked_is_refused_before_anything_else() {
 fn a_mistake_in_a_codebook_is_named_with_file_and_line() {
     let codebook = |from: &'static str, to: &'static str| {
         assert!(TONE.contains(from), "{from}");
-        said(move |project| project.put("prompts/tone.md", TONE.replacen(from, to, 1)), &["annotate", "tone"])
+        said(
+            move |project| {
+                project.write("prompts/tone.md", TONE.replacen(from, to, 1));
+            },
+            &["annotate", "tone"],
+        )
     };
     insta::assert_snapshot!(codebook("type = \"text\"", "type = \"text\"\ncolour = \"red\""), @r#"
     error: prompts/tone.md:10: unknown field `colour`, expected one of `name`, `type`, `description`, `optional`, `level`, `min`, `max`, `start`, `cues`, `label`, `collapse`, `band`, `cue`, `part`, `criterion`
@@ -293,7 +311,12 @@ fn a_template_that_fails_on_a_unit_is_named_with_its_line() {
     ] {
         let text = TONE.replacen("{{ target.event }}", wrong, 1);
         let line = text.lines().position(|line| line.contains(wrong)).unwrap() + 1;
-        let err = said(move |project| project.put("prompts/tone.md", text), &["annotate", "tone", "--quiet"]);
+        let err = said(
+            move |project| {
+                project.write("prompts/tone.md", text);
+            },
+            &["annotate", "tone", "--quiet"],
+        );
         assert!(first_line(&err).starts_with(&format!("error: prompts/tone.md:{line}: ")), "{err}");
         assert!(first_line(&err).contains(what), "{err}");
     }
@@ -302,7 +325,9 @@ fn a_template_that_fails_on_a_unit_is_named_with_its_line() {
 #[test]
 fn a_mistake_in_the_gold_is_named_with_file_and_line() {
     let gold = |row: &'static str| {
-        let spoil = move |project: &Project| project.put("gold/tone.csv", format!("{GOLD}{row}\n"));
+        let spoil = move |project: &Project| {
+            project.write("gold/tone.csv", format!("{GOLD}{row}\n"));
+        };
         let (annotate, agree) =
             (said(spoil, &["annotate", "tone", "--quiet"]), said(spoil, &["agree", "--task", "tone"]));
         assert_eq!(annotate, agree, "both verbs say the same");
@@ -344,7 +369,12 @@ fn a_mistake_in_the_gold_is_named_with_file_and_line() {
     error: gold/tone.csv:4: the double quote that opens here is never closed
     hint: gold files are comma-separated with a header; a cell with a comma or a line break stands in double quotes
     ");
-    let header = said(|project| project.put("gold/tone.csv", "unit,rater,lable\n"), &["annotate", "tone", "--quiet"]);
+    let header = said(
+        |project| {
+            project.write("gold/tone.csv", "unit,rater,lable\n");
+        },
+        &["annotate", "tone", "--quiet"],
+    );
     insta::assert_snapshot!(header, @"
     error: gold/tone.csv:1: unknown column `lable`
     hint: columns of this task: unit, rater, reason, label, session, split, probability, stratum, note, date

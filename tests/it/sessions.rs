@@ -207,11 +207,11 @@ fn places_without_a_transcript_are_refused_with_what_is_there() {
     let said = |path: &str| project.refused(&["sessions", path]);
     insta::assert_snapshot!(said("empty"), @"
     error: no transcript in empty: no files
-    hint: transcripts are found by content: JSON lines of Claude Code (~/.claude/projects) or Codex CLI (~/.codex/sessions)
+    hint: transcripts are found by content; known are those of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI (~/.gemini/tmp), OpenCode (~/.local/share/opencode), Copilot CLI (~/.copilot), Cursor (~/.cursor/projects), and chats: JSON with `messages` that have `role` and `content`
     ");
     insta::assert_snapshot!(said("docs"), @"
     error: no transcript in docs: 2 other files (2 .md)
-    hint: transcripts are found by content: JSON lines of Claude Code (~/.claude/projects) or Codex CLI (~/.codex/sessions)
+    hint: transcripts are found by content; known are those of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI (~/.gemini/tmp), OpenCode (~/.local/share/opencode), Copilot CLI (~/.copilot), Cursor (~/.cursor/projects), and chats: JSON with `messages` that have `role` and `content`
     ");
     insta::assert_snapshot!(said("missing"), @"
     error: no such file or folder: missing
@@ -219,7 +219,7 @@ fn places_without_a_transcript_are_refused_with_what_is_there() {
     ");
     insta::assert_snapshot!(said("plain.jsonl"), @"
     error: not a transcript of a known agent: plain.jsonl
-    hint: known are JSON lines of Claude Code (~/.claude/projects) and Codex CLI (~/.codex/sessions)
+    hint: known are transcripts of Claude Code (~/.claude/projects), Codex CLI (~/.codex/sessions), Gemini CLI (~/.gemini/tmp), OpenCode (~/.local/share/opencode), Copilot CLI (~/.copilot), Cursor (~/.cursor/projects), and chats: JSON with `messages` that have `role` and `content`
     ");
     insta::assert_snapshot!(said("nothing.jsonl"), @"
     error: empty file: nothing.jsonl
