@@ -148,7 +148,7 @@ pub struct Annotate {
     #[arg(long, value_name = "URL", help_heading = "Model")]
     pub base_url: Option<String>,
     /// Sampling temperature.
-    #[arg(long, value_name = "T", help_heading = "Model")]
+    #[arg(long, value_name = "T", help_heading = "Model", value_parser = temperature)]
     pub temperature: Option<f64>,
     /// Answers per unit.
     #[arg(long, value_name = "K", default_value_t = 1, help_heading = "Model", value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -191,6 +191,14 @@ pub struct Annotate {
     pub fail_under: Option<String>,
 }
 
+/// A sampling temperature within what any provider takes.
+fn temperature(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
+        _ => Err("a temperature is a number from 0 to 2".to_owned()),
+    }
+}
+
 /// `runs`.
 #[derive(Debug, Args)]
 pub struct Runs {
@@ -222,9 +230,9 @@ pub struct Agree {
     /// One field of the codebook.
     #[arg(long, value_name = "NAME", help_heading = "A task")]
     pub field: Option<String>,
-    /// The declared labels, in order.
-    #[arg(long, value_name = "A,B,C", value_delimiter = ',', conflicts_with = "task", help_heading = "A ratings file")]
-    pub labels: Vec<String>,
+    /// The declared labels, in order; one with a comma stands in double quotes.
+    #[arg(long, value_name = "A,B,C", conflicts_with = "task", help_heading = "A ratings file")]
+    pub labels: Option<String>,
     /// What kind of answers they are.
     #[arg(long, value_name = "LEVEL", default_value = "nominal", value_parser = ["nominal", "ordinal", "interval"], conflicts_with = "task", help_heading = "A ratings file")]
     pub level: String,

@@ -297,6 +297,15 @@ pub struct Model {
     pub price: Option<Price>,
 }
 
+/// Whether a provider that wants a key has to have one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// It has: it will be asked.
+    Required,
+    /// It need not: nobody will be asked.
+    Optional,
+}
+
 /// Looks an environment variable up.
 pub type EnvironmentLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -333,6 +342,7 @@ impl Config {
         name: &ModelName,
         base_url: Option<&str>,
         environment: EnvironmentLookup<'_>,
+        need: Key,
     ) -> Result<Rater, ConfigError> {
         if name.provider == "baseline" {
             return match name.model.as_str() {
@@ -385,6 +395,7 @@ impl Config {
         // A server of one's own may need no key; the official ones always do, and so does one whose variable was named.
         if let (None, Some(variable)) = (&key, &variable)
             && (own_url.is_none() || table.api_key_env.is_some())
+            && need == Key::Required
         {
             return Err(ConfigError::MissingKey { provider: name.provider.clone(), variable: variable.clone() });
         }
@@ -433,16 +444,16 @@ mod tests {
     #[test]
     fn a_missing_key_is_named_by_its_variable() {
         let name: ModelName = "anthropic/claude-x".parse().unwrap();
-        let error = Config::default().rater(&name, None, &|_| None).err().unwrap();
+        let error = Config::default().rater(&name, None, &|_| None, Key::Required).err().unwrap();
         assert!(error.to_string().contains("ANTHROPIC_API_KEY"), "{error}");
-        let own = Config::default().rater(&name, Some("http://127.0.0.1:1/"), &|_| None);
+        let own = Config::default().rater(&name, Some("http://127.0.0.1:1/"), &|_| None, Key::Required);
         assert!(matches!(own, Ok(Rater::Model(model)) if model.endpoint.base_url == "http://127.0.0.1:1"));
     }
 
     #[test]
     fn a_base_url_holds_no_credentials() {
         let name: ModelName = "openai/m".parse().unwrap();
-        let with = |url| Config::default().rater(&name, Some(url), &|_| None).err().unwrap();
+        let with = |url| Config::default().rater(&name, Some(url), &|_| None, Key::Required).err().unwrap();
         assert!(matches!(with("http://user:secret@127.0.0.1/v1"), ConfigError::CredentialsInUrl));
         assert!(!with("http://user:secret@127.0.0.1/v1").to_string().contains("secret"));
         assert!(matches!(with("127.0.0.1:8000"), ConfigError::BaseUrl(_)));

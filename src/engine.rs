@@ -218,6 +218,9 @@ fn asker(job: &Job, abandon: &CancellationToken) -> Result<Option<Asker>, StoreE
         Backoff { max_retries: sending.max_retries, ..Backoff::default() },
     )?;
     asker.abandon = abandon.clone();
+    if job.settings.temperature.is_some() {
+        asker.leave_out(model.adapter.leaves_out(&model.name.model));
+    }
     Ok(Some(asker))
 }
 

@@ -46,12 +46,19 @@ fn resampling(args: &Agree) -> Resampling {
     Resampling { replicates: args.replicates, seed: args.seed }
 }
 
+/// The labels of `--labels`: one record of CSV, so that a label may hold a comma.
+fn declared_labels(text: &str) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    let record = reader.records().next().and_then(Result::ok).unwrap_or_default();
+    record.iter().map(str::to_owned).collect()
+}
+
 fn ratings_file(file: &Path, args: &Agree) -> Result<(Vec<FieldAgreement>, Vec<String>)> {
     let read = RatingsFile {
         items: args.items.clone(),
         cluster: (args.by != "session" && args.by != "item").then(|| args.by.clone()),
         by_item: args.by == "item",
-        labels: (!args.labels.is_empty()).then(|| args.labels.clone()),
+        labels: args.labels.as_deref().map(declared_labels),
         level: args.level.parse().into_diagnostic()?,
         ..RatingsFile::new(file)
     }

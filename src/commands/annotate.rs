@@ -6,7 +6,7 @@ use super::{Exit, UsageError, config, environment, library, print, print_json, s
 use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::cli::{Annotate, Common, choice};
 use interrater::codebook::{Codebook, Library};
-use interrater::config::{Config, ModelName, Rater};
+use interrater::config::{Config, Key, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
 use interrater::engine::plan::{select, survey};
 use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, TaskPlan};
@@ -17,7 +17,7 @@ use interrater::gold::Gold;
 use interrater::llm::baseline;
 use interrater::material;
 use interrater::prompt::Prompter;
-use interrater::report::runs::{FieldHeadline, TaskSummary, summary_table};
+use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
 use interrater::report::sessions::{overview, skipped_lines};
 use interrater::run::{Manifest, Run, Settings, safe_name, write_json};
 use interrater::summary::summarise;
@@ -173,7 +173,9 @@ fn try_templates(prompter: &Prompter, codebooks: &[Arc<Codebook>], corpus: &Corp
 }
 
 fn rater(model: &ModelName, args: &Annotate, config: &Config) -> Result<Rater> {
-    let mut rater = config.rater(model, args.base_url.as_deref(), &environment)?;
+    // A dry run asks nobody, so it needs no key.
+    let need = if args.dry_run { Key::Optional } else { Key::Required };
+    let mut rater = config.rater(model, args.base_url.as_deref(), &environment, need)?;
     if let Rater::Model(model) = &mut rater {
         model.max_output_tokens = args.max_output_tokens.or(model.max_output_tokens);
     }
@@ -267,7 +269,7 @@ async fn told_to_end() {
 fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Config) -> Result<TaskSummary> {
     let run = Run::open(&config.paths.runs, name)?;
     let rows = run.annotations()?;
-    let fields = summarise(codebook, &rows);
+    let (fields, reasons) = (summarise(codebook, &rows), Reason::of(&rows));
     let rater = run.manifest.rater.clone();
     let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
     let folder = run.folder.clone();
@@ -289,7 +291,7 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
         }
         _ => Vec::new(),
     };
-    let summary = TaskSummary { task, run: name.to_owned(), rater, totals, fields, agreement };
+    let summary = TaskSummary { task, run: name.to_owned(), rater, totals, fields, reasons, agreement };
     write_json(&folder.join("summary.json"), &summary)?;
     Ok(summary)
 }
@@ -301,6 +303,10 @@ fn has_common_units(gold: &Gold, run: &RunRows) -> bool {
 
 fn closing_lines(summaries: &[TaskSummary], config: &Config) {
     let runs = config.paths.runs.display();
+    for (task, reason) in summaries.iter().flat_map(|task| task.reasons.iter().map(move |reason| (task, reason))) {
+        let Reason { status, units, most_often } = reason;
+        say!("{}: {units} {}, most often because: {most_often}", task.task, status.name());
+    }
     let Some(first) = summaries.iter().find(|task| !task.agreement.is_empty()).or(summaries.first()) else { return };
     let more = match summaries.len() {
         1 => String::new(),

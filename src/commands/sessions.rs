@@ -3,7 +3,7 @@
 use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
 use interrater::cli::{Common, Sessions, choice};
 use interrater::codebook::UnitKind;
-use interrater::config::Config;
+use interrater::config::{Config, Key};
 use interrater::corpus::{self, Corpus};
 use interrater::filter::Filter;
 use interrater::material;
@@ -24,7 +24,9 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
         let redacted = match choice(args.redact, args.no_redact).or(config.annotate.redact) {
             Some(choice) => choice,
             // A model that cannot be asked, for want of a key, is remote all the same.
-            None => config.rater(&config.annotate.model.parse()?, None, &environment).map_or(true, |r| r.is_remote()),
+            None => config
+                .rater(&config.annotate.model.parse()?, None, &environment, Key::Optional)
+                .map_or(true, |r| r.is_remote()),
         };
         return show(&config, &corpus, unit, task, redacted, common);
     }

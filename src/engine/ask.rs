@@ -127,6 +127,17 @@ impl Asker {
         self.lacking().iter().map(|feature| lack_in_words(*feature).to_owned()).collect()
     }
 
+    /// Leaves out what the adapter knows that the model does not take, and says so.
+    pub fn leave_out(&self, features: Lacking) {
+        let mut lacking = self.lacking.write().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        for feature in features {
+            if lacking.insert(feature) {
+                notes.push(lack_in_words(feature).to_owned());
+            }
+        }
+    }
+
     /// The stored answer to `request`, if there is one.
     pub fn stored(&self, request: &Request) -> Result<Option<StoredResponse>, StoreError> {
         self.store.get(&self.key(request).0)

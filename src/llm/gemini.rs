@@ -59,10 +59,15 @@ impl Adapter for Gemini {
         let model = root["modelVersion"].as_str().map(str::to_owned);
         let Some(candidate) = root["candidates"].get(0) else {
             // A blocked prompt has no candidates.
-            let reason = root["promptFeedback"]["blockReason"].as_str();
-            let reason =
-                reason.ok_or_else(|| fault::lacking("no `candidates` and no `promptFeedback.blockReason`", body))?;
-            return Ok(Response { text: String::new(), end: End::Refusal(reason.to_owned()), usage, model });
+            let end = match root["promptFeedback"]["blockReason"].as_str() {
+                Some(reason) => End::Refusal(reason.to_owned()),
+                // What was billed is an answer, if a useless one.
+                None if usage.is_some_and(|usage| usage.output > 0) => End::Other("no candidates".to_owned()),
+                None => {
+                    return Err(fault::lacking("no `candidates` and no `promptFeedback.blockReason`", body));
+                }
+            };
+            return Ok(Response { text: String::new(), end, usage, model });
         };
         let parts = candidate["content"]["parts"].as_array().map(Vec::as_slice).unwrap_or_default();
         let text: String =

@@ -66,7 +66,13 @@ impl Adapter for OpenAi {
 
     fn decode(&self, body: &[u8]) -> Result<Response, Unreadable> {
         let root = fault::json(body)?;
-        let choice = root["choices"].get(0).ok_or_else(|| fault::lacking("no `choices[0]`", body))?;
+        let Some(choice) = root["choices"].get(0) else {
+            // What was billed is an answer, if a useless one: it is stored, and not paid for again unless that is asked for.
+            let billed = usage(&root["usage"]).filter(|usage| usage.total() > 0);
+            let usage = billed.ok_or_else(|| fault::lacking("no `choices[0]`", body))?;
+            let end = End::Other("no choices".to_owned());
+            return Ok(Response { text: String::new(), end, usage: Some(usage), model: None });
+        };
         if let Some(error) = fault::error_inside(choice) {
             return Err(error);
         }
@@ -315,6 +321,8 @@ mod tests {
         assert!(page.chars().count() < 150, "{page}");
         assert_eq!(says("[1]"), "unreadable answer: no JSON object; it begins with: [1]");
         assert_eq!(says(r#"{"choices":[]}"#), r#"unreadable answer: no `choices[0]`; it begins with: {"choices":[]}"#);
+        let billed = decoded(r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}"#);
+        assert_eq!((billed.end, billed.usage.unwrap().total()), (End::Other("no choices".to_owned()), 8));
         assert!(says(r#"{"choices":[{"text":"old form"}]}"#).contains("choices[0].message"));
         let inside = says(r#"{"error":{"message":"upstream died","code":502},"choices":[]}"#);
         assert_eq!(inside, "unreadable answer: the server reports an error with status 200: upstream died");

@@ -3,9 +3,10 @@
 use super::{dollars, grid, text};
 use crate::agreement::estimate::short;
 use crate::agreement::{Estimate, FieldAgreement, PairFigures};
-use crate::run::{Manifest, Status, Totals};
+use crate::run::{Annotation, Manifest, Status, Totals};
 use crate::summary::{Distribution, FieldSummary};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A task of a finished job, in short: what the table shows and `summary.json` holds.
 #[derive(Debug, Serialize)]
@@ -20,8 +21,37 @@ pub struct TaskSummary {
     pub totals: Totals,
     /// The answers, a field at a time.
     pub fields: Vec<FieldSummary>,
+    /// Why units have no answer: the most frequent reason of each state.
+    pub reasons: Vec<Reason>,
     /// How the run agrees with gold, and the humans with one another.
     pub agreement: Vec<FieldHeadline>,
+}
+
+/// Why units ended in a state.
+#[derive(Debug, Serialize)]
+pub struct Reason {
+    /// The state.
+    pub status: Status,
+    /// Units in it.
+    pub units: usize,
+    /// The most frequent reason, the first in order on a tie.
+    pub most_often: String,
+}
+
+impl Reason {
+    /// The reasons of the states that are trouble, in the order of reports.
+    pub fn of(rows: &[Annotation]) -> Vec<Reason> {
+        let of_state = |status: Status| {
+            let mut details: BTreeMap<&str, usize> = BTreeMap::new();
+            for row in rows.iter().filter(|row| row.status == status) {
+                *details.entry(row.detail.as_deref().unwrap_or("no reason")).or_default() += 1;
+            }
+            let units = details.values().sum();
+            let (most_often, _) = details.into_iter().min_by_key(|(_, count)| std::cmp::Reverse(*count))?;
+            Some(Reason { status, units, most_often: most_often.to_owned() })
+        };
+        Status::ALL.into_iter().filter(|status| status.is_trouble()).filter_map(of_state).collect()
+    }
 }
 
 /// A field's agreement in one line.

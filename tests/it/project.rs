@@ -128,11 +128,6 @@ impl Project {
         self
     }
 
-    /// As [`Project::write`], at the end of a closure.
-    pub fn put(&self, name: &str, content: impl AsRef<[u8]>) {
-        self.write(name, content);
-    }
-
     /// A file's text.
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
