@@ -171,7 +171,12 @@ fn a_split_is_computed_on_its_own_units() {
 fn one_collapse_or_one_field_can_be_chosen() {
     let project = labelled();
     let fields = agree(&project, &["--task", "tone", "--collapse", "binary"]);
-    assert_eq!(fields[0]["pairs"][0]["collapses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["binary"]);
+    let whole = agree(&project, &["--task", "tone"]);
+    let inside = &whole[0]["pairs"][0]["collapses"]["binary"];
+    assert_eq!(fields[0]["field"], "label (binary)");
+    assert_eq!(fields[0]["labels"], inside["labels"]);
+    assert_eq!(fields[0]["pairs"][0]["cohen_kappa"]["value"], inside["cohen_kappa"]["value"]);
+    assert!(fields[0]["pairs"][0]["collapses"].as_object().unwrap().is_empty());
     let names = |more: &[&str]| {
         agree(&project, &[&["--task", "effort"], more].concat())
             .iter()

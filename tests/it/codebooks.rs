@@ -161,21 +161,23 @@ fn gold_and_agreement_follow_from_the_file() {
 #[test]
 fn a_change_of_a_codebook_or_of_what_it_includes_is_another_version() {
     let project = with_mood();
-    let hash = |project: &Project| {
-        project.ok(&["annotate", "mood", "--run", "r", "--limit", "1", "--quiet"]);
-        let manifest: Value = serde_json::from_str(&project.read("runs/r/manifest.json")).unwrap();
+    let version = |run: &str| {
+        project.ok(&["annotate", "mood", "--run", run, "--limit", "1", "--quiet"]);
+        let manifest: Value = serde_json::from_str(&project.read(&format!("runs/{run}/manifest.json"))).unwrap();
         assert_eq!(manifest["codebook"]["path"], "prompts/mood.md");
         manifest["codebook"]["hash"].as_str().unwrap().to_owned()
     };
-    let first = hash(&project);
-    assert_eq!(hash(&project), first);
+    let first = version("r");
+    assert_eq!(version("r"), first);
     project.write("prompts/tone.md", TONE.replace("Calm.", "Calm and kind."));
-    assert_eq!(hash(&project), first, "another task's file is no part of it");
+    assert_eq!(version("r"), first, "another task's file is no part of it");
     project.write("prompts/_material.md", "{{ material.text }}");
-    let second = hash(&project);
+    let refused = project.refused(&["annotate", "mood", "--run", "r", "--limit", "1", "--quiet"]);
+    assert!(refused.starts_with("error: run `r` holds the answers of baseline/cues@mood-"), "{refused}");
+    let second = version("s");
     assert_ne!(second, first);
     project.write("prompts/mood.md", MOOD.replace("Cheerful.", "Glad."));
-    assert_ne!(hash(&project), second);
+    assert_ne!(version("t"), second);
 }
 
 #[test]
