@@ -91,7 +91,7 @@ pub struct Init {
 /// `sessions`.
 #[derive(Debug, Args)]
 pub struct Sessions {
-    /// Files, folders, globs [default: [input] sessions of the configuration].
+    /// Files, folders, globs [default: those of the configuration].
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
