@@ -43,7 +43,7 @@ fn untouched(_: &Project) {}
 fn a_mistake_in_the_configuration_is_named_with_its_line() {
     let config = |text: &'static str| said(move |project| project.put("config.toml", text), &["annotate"]);
     insta::assert_snapshot!(config("[input]\nsessions = [\"logs\"]\n[annotate]\nmodle = \"baseline/cues\"\n"), @r#"
-    error: config.toml:4: unknown field `modle`, expected one of `tasks`, `model`, `concurrency`, `timeout`, `max_retries`
+    error: config.toml:4: unknown field `modle`, expected one of `tasks`, `model`, `concurrency`, `timeout`, `max_retries`, `redact`
        ╭─[config.toml:4:1]
      3 │ [annotate]
      4 │ modle = "baseline/cues"

@@ -116,7 +116,10 @@ fn what_a_rater_would_see_ends_with_the_unit() {
 
     Label event 5: rough curt calm
     ");
-    insta::assert_snapshot!(ran.err, @"codex:s1#3: 100 % of the text, 100 % of the prompts, about 31 tokens");
+    insta::assert_snapshot!(ran.err, @"
+    codex:s1#3: 100 % of the text, 100 % of the prompts, about 31 tokens
+    not redacted; --redact shows what a model elsewhere would see
+    ");
     let quiet = project.ok(&["sessions", "--show", "codex:s1#3", "--task", "tone", "--quiet"]);
     assert_eq!((quiet.out, quiet.err.as_str()), (ran.out, ""));
     let session = project.ok(&["sessions", "--show", "codex:s1", "--task", "effort"]);
