@@ -4,7 +4,7 @@
 
 use super::Kind;
 use super::span::Span;
-use regex::{Regex, RegexSet};
+use regex::{Regex, RegexSet, RegexSetBuilder};
 use std::sync::LazyLock;
 
 /// What may stand before a token whose beginning could also be the end of another word: a boundary, or an escape (`\n`, `\u003c`, `%3D`,
@@ -112,16 +112,26 @@ static RULES: &[Rule] = &[
     },
 ];
 
+/// What the set may remember of its way through texts, a thread; with the default it forgets and begins anew all the time.
+const CACHE_BYTES: usize = 16 << 20;
+
 struct Rules {
     all: RegexSet,
-    each: Vec<Regex>,
+    /// Made when first needed: most sessions hold few kinds of secrets, and none should wait for all patterns.
+    each: Vec<LazyLock<Regex, Box<dyn Fn() -> Regex + Send>>>,
 }
 
 static COMPILED: LazyLock<Rules> = LazyLock::new(|| {
     let patterns: Vec<String> = RULES.iter().map(|rule| rule.pattern.replace("EDGE", EDGE)).collect();
     Rules {
-        all: RegexSet::new(&patterns).expect("valid patterns"),
-        each: patterns.iter().map(|pattern| Regex::new(pattern).expect("a valid pattern")).collect(),
+        all: RegexSetBuilder::new(&patterns).dfa_size_limit(CACHE_BYTES).build().expect("valid patterns"),
+        each: patterns
+            .into_iter()
+            .map(|pattern| -> Box<dyn Fn() -> Regex + Send> {
+                Box::new(move || Regex::new(&pattern).expect("a valid pattern"))
+            })
+            .map(LazyLock::new)
+            .collect(),
     }
 });
 
