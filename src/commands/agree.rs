@@ -32,8 +32,9 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
     if common.json {
         print_json(&serde_json::json!({ "fields": fields, "warnings": warnings }))?;
     } else {
+        let compared = fields.iter().filter(|field| !field.pairs.is_empty());
         let text: Vec<String> =
-            fields.iter().map(|field| terminal::agreement_table(field, TableOptions::default())).collect();
+            compared.map(|field| terminal::agreement_table(field, TableOptions::default())).collect();
         print(&text.join("\n"))?;
     }
     if !common.quiet {

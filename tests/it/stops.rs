@@ -136,13 +136,13 @@ fn a_server_that_is_not_there_is_told_soon() {
 
 #[test]
 fn a_server_that_goes_away_does_not_use_up_all_units() {
-    let context = Context::with_sessions(10, 10);
+    let context = Context::with_sessions(10, 30);
     let fake = Fake::plan(|asked| if asked.index < 5 { Reply::Answer } else { Reply::status(502) }).start();
     let ended = context.annotate(&fake, &["--max-retries", "0"]).with(2);
     let errors = ended.lines("error");
     assert!(errors.len() == 1 && errors[0].contains(" units in a row got no answer"), "{}", ended.stderr);
-    // Five answers, 20 failures in a row, 8 under way, and as many that failed before the last of the five answers arrived.
-    assert!(fake.seen().len() <= 5 + 20 + 8 + 8, "{}", fake.seen().len());
+    // Each of the five answers may arrive late and end a row of up to 19 failures; 20 end the run, with 8 under way.
+    assert!(fake.seen().len() <= 5 + 5 * 19 + 20 + 8, "{}", fake.seen().len());
     let rows = context.rows("mood");
     assert_eq!(states(&rows)["ok"], 5);
     assert!(rows.iter().all(|row| row["status"] == "ok" || row["detail"].as_str().unwrap().contains("HTTP 502")));
