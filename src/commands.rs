@@ -6,6 +6,7 @@ pub mod init;
 pub mod progress;
 pub mod runs;
 pub mod sessions;
+pub mod threshold;
 
 use interrater::cli::Common;
 use interrater::codebook::Library;
