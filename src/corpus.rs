@@ -5,6 +5,9 @@
 
 mod gathering;
 mod pattern;
+mod place;
+
+pub use place::{Holder, Place};
 
 use crate::session::chat::Conversation;
 use crate::session::{
@@ -13,11 +16,8 @@ use crate::session::{
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::{fmt, io};
 
 /// One session and the files that hold it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,10 +28,8 @@ pub struct SessionSource {
     pub agent: Agent,
     /// The agent's own id for the session.
     pub native_id: String,
-    /// Copies of the session and files of its subagents, in path order.
-    pub files: Vec<PathBuf>,
-    /// Where in its one file the session is, in bytes, if the file may hold others.
-    pub span: Option<Range<u64>>,
+    /// Copies of the session and transcripts of its subagents, in path order.
+    pub places: Vec<Place>,
 }
 
 /// A file that is not part of any session, though it might have been meant to.
@@ -213,7 +211,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     let Gathering { threads, chats, skipped, other_files, .. } = gathering.finish();
     let mut sources = group(threads);
     sources.extend(tell_apart(chats));
-    sources.sort_by(|a, b| (&a.files, spans_start(a), &a.id).cmp(&(&b.files, spans_start(b), &b.id)));
+    sources.sort_by(|a, b| (&a.places, &a.id).cmp(&(&b.places, &b.id)));
     Ok(Corpus { sources, skipped, other_files })
 }
 
@@ -224,14 +222,15 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
     if source.agent == Agent::OpenCode {
         // A database holds many sessions and is not loaded for one of them.
-        return open_code::read_paths(&source.native_id, &source.files);
+        let paths: Vec<PathBuf> = source.places.iter().map(|place| place.path.clone()).collect();
+        return open_code::read_paths(&source.native_id, &paths);
     }
     let files = source
-        .files
+        .places
         .iter()
-        .map(|path| match read_span(path, source.span.as_ref()) {
-            Ok(bytes) => Ok((path.clone(), bytes)),
-            Err(error) => Err(ReadError::Io { path: path.clone(), source: error }),
+        .map(|place| match place.read() {
+            Ok(bytes) => Ok((place.path.clone(), bytes)),
+            Err(error) => Err(ReadError::Io { path: place.path.clone(), source: error }),
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(match source.agent {
@@ -243,15 +242,6 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
         Agent::GeminiCli => gemini_cli::read(&source.native_id, &files),
         Agent::OpenCode => open_code::read(&source.native_id, &files),
     })
-}
-
-fn read_span(path: &Path, span: Option<&Range<u64>>) -> io::Result<Vec<u8>> {
-    let Some(span) = span else { return fs::read(path) };
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(span.start))?;
-    let mut bytes = Vec::new();
-    file.take(span.end - span.start).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 impl Corpus {
@@ -293,7 +283,7 @@ impl Corpus {
 fn group(threads: Vec<Thread>) -> Vec<SessionSource> {
     let parents: HashMap<(Agent, String), Option<String>> =
         threads.iter().map(|thread| ((thread.agent, thread.id.clone()), thread.parent.clone())).collect();
-    let mut groups: BTreeMap<(Agent, String), Vec<PathBuf>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Agent, String), Vec<Place>> = BTreeMap::new();
     for thread in threads {
         let mut root = (thread.agent, thread.id);
         // Bounded, since damaged files might name each other as parents.
@@ -305,15 +295,15 @@ fn group(threads: Vec<Thread>) -> Vec<SessionSource> {
             }
             root = above;
         }
-        groups.entry(root).or_default().push(thread.path);
+        groups.entry(root).or_default().push(Place::file(thread.path));
     }
     groups
         .into_iter()
-        .map(|((agent, native_id), mut files)| {
-            files.sort();
+        .map(|((agent, native_id), mut places)| {
+            places.sort();
             // A database is the file of many threads.
-            files.dedup();
-            SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, files, span: None }
+            places.dedup();
+            SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, places }
         })
         .collect()
 }
@@ -332,13 +322,10 @@ fn tell_apart(mut chats: Vec<(PathBuf, Conversation)>) -> Vec<SessionSource> {
         }
         let native_id = if is_first { id } else { format!("{id}@{}", &hash.to_hex()[..8]) };
         let id = SessionId::new(Agent::Chat, &native_id);
-        sources.push(SessionSource { id, agent: Agent::Chat, native_id, files: vec![path], span: Some(span) });
+        let place = Place { path, holder: Holder::Span { start: span.start, end: span.end } };
+        sources.push(SessionSource { id, agent: Agent::Chat, native_id, places: vec![place] });
     }
     sources
-}
-
-fn spans_start(source: &SessionSource) -> Option<u64> {
-    source.span.as_ref().map(|span| span.start)
 }
 
 #[cfg(test)]

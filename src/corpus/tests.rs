@@ -2,6 +2,7 @@
 
 use super::*;
 use serde_json::json;
+use std::fs;
 use tempfile::TempDir;
 
 /// A rollout of the thread `id` with `prompts` prompts.
@@ -68,9 +69,9 @@ fn copies_and_subagents_are_one_session() {
     ]);
     let corpus = find_in(&folder, &["."]).expect("there are transcripts");
     let (main, others) = corpus.sources().split_first().expect("there is a session");
-    assert_eq!((main.id.as_str(), main.files.len()), ("codex:main", 4));
+    assert_eq!((main.id.as_str(), main.places.len()), ("codex:main", 4));
     assert!(others.iter().any(|source| source.id.as_str() == "codex:orphan"));
-    let files: usize = corpus.sources().iter().map(|source| source.files.len()).sum();
+    let files: usize = corpus.sources().iter().map(|source| source.places.len()).sum();
     assert_eq!(files, 7, "threads that name each other as parents are not lost");
     let session = read(main).expect("the files can be read").summary();
     assert_eq!((session.prompts, session.subagent_events), (3, 2));
@@ -80,7 +81,7 @@ fn copies_and_subagents_are_one_session() {
 fn a_file_that_is_named_twice_counts_once() {
     let folder = folder(&[("a/s.jsonl", &rollout("s", 2)), ("a/sub.jsonl", &subagent("t", "s"))]);
     let corpus = find_in(&folder, &["a", "a/sub.jsonl", "a/../a", "a/*.jsonl"]).expect("there are transcripts");
-    assert_eq!(corpus.sources().iter().map(|source| source.files.len()).collect::<Vec<_>>(), [2]);
+    assert_eq!(corpus.sources().iter().map(|source| source.places.len()).collect::<Vec<_>>(), [2]);
 }
 
 #[test]

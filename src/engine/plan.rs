@@ -1,7 +1,7 @@
 //! What a job is about: which sessions, which units of which tasks, and where each run goes. Reads every session once, keeps none.
 
 use crate::codebook::{Codebook, Library, UnitKind};
-use crate::corpus::{self, Corpus};
+use crate::corpus::{self, Corpus, Place};
 use crate::filter::{Filter, FilterError};
 use crate::run::FileVersion;
 use crate::session::{ReadError, SessionSummary};
@@ -10,8 +10,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde_json::{Map, Value};
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why there is nothing to plan.
@@ -121,14 +121,14 @@ pub fn survey(
         }
     }
     // One file may hold many sessions: it is hashed once.
-    let files: BTreeSet<PathBuf> = corpus.sources().iter().flat_map(|source| source.files.clone()).collect();
-    let inputs = files
+    let places: BTreeMap<&Path, &Place> =
+        corpus.sources().iter().flat_map(|source| &source.places).map(|place| (place.path.as_path(), place)).collect();
+    let inputs = places
         .into_par_iter()
-        .map(|path| {
+        .map(|(path, place)| {
             let mut hasher = blake3::Hasher::new();
-            let hashed = std::fs::File::open(&path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-            hashed.map_err(|source| PlanError::Io { path: path.clone(), source })?;
-            Ok(FileVersion { path, hash: hasher.finalize().to_hex().to_string() })
+            place.hash(&mut hasher).map_err(|source| PlanError::Io { path: path.to_owned(), source })?;
+            Ok(FileVersion { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string() })
         })
         .collect::<Result<Vec<_>, PlanError>>()?;
     Ok((sessions, inputs))

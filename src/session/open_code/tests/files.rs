@@ -101,7 +101,7 @@ fn a_database_holds_many_sessions_and_is_not_written_to() {
     let corpus = crate::corpus::find(std::slice::from_ref(&path)).expect("there are sessions");
     let ids: Vec<&str> = corpus.sources().iter().map(|source| source.id.as_str()).collect();
     assert_eq!(ids, ["opencode:ses_1", "opencode:ses_3"], "a subagent's session is a part of the one that started it");
-    assert!(corpus.sources().iter().all(|source| source.files == [path.clone()]));
+    assert!(corpus.sources().iter().all(|source| source.places == [crate::corpus::Place::file(path.clone())]));
     let sessions: Vec<_> =
         corpus.sessions().map(|session| session.expect("the database can be read").summary()).collect();
     let counts: Vec<(usize, u64)> = sessions.iter().map(|session| (session.prompts, session.subagent_events)).collect();
