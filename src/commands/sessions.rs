@@ -76,8 +76,7 @@ fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, redacted: bo
             "redactions": redacted.then_some(&redactions), "system": prompt.system, "parts": parts, "schema": prompt.schema.json,
         }))?;
     } else {
-        let texts: Vec<&str> = prompt.system.as_deref().into_iter().chain(parts).collect();
-        print(&format!("{}\n", texts.join("\n\n")))?;
+        print(&format!("{}\n", prompt.text()))?;
     }
     if !common.quiet {
         say!(

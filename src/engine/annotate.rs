@@ -201,7 +201,7 @@ fn second_request(request: &Request, text: &str, reason: &str) -> Request {
     ));
     if text.trim().is_empty() {
         if let Some(last) = again.turns.last_mut() {
-            last.parts.push(complaint);
+            last.parts.push(Part { text: format!("\n\n{}", complaint.text), ..complaint });
         }
     } else {
         again.turns.push(Turn { role: Role::Assistant, parts: vec![part(text.to_owned())] });

@@ -332,9 +332,11 @@ impl Asker {
         let mut spoken = blake3::Hasher::new();
         for turn in turns {
             absorb(&mut spoken, &serde_json::json!(turn.role).to_string());
+            // Where a text is parted, and where it is marked, changes the bill and not the answer.
+            let length: usize = turn.parts.iter().map(|part| part.text.len()).sum();
+            spoken.update(&(length as u64).to_le_bytes());
             for part in &turn.parts {
-                // The cache mark changes the bill, not the answer.
-                absorb(&mut spoken, &part.text);
+                spoken.update(part.text.as_bytes());
             }
         }
         let parts = RequestParts {

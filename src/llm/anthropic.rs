@@ -268,7 +268,7 @@ mod tests {
                 "max_tokens": 500,
                 "system": "You annotate.",
                 "messages": [{ "role": "user", "content": [
-                    { "type": "text", "text": "The transcript.", "cache_control": { "type": "ephemeral" } },
+                    { "type": "text", "text": "The transcript.\n\n", "cache_control": { "type": "ephemeral" } },
                     { "type": "text", "text": "What is its label?" },
                 ] }],
                 "output_config": { "format": { "type": "json_schema", "schema": request().schema.json } },
