@@ -40,7 +40,6 @@ pub(super) fn with_first_prompt(lines: &[Line], first: usize, window: Range<usiz
     let room = room_of_first(&lines[first], budget);
     let tokens: u64 = lines[window.clone()].iter().map(|line| line.tokens).sum();
     match room > 0 && first < window.start && tokens + room + MARKS <= budget {
-        true if first + 1 == window.start => vec![first..window.end],
         true => vec![first..first + 1, window],
         false => vec![window],
     }
