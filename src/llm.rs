@@ -246,6 +246,18 @@ pub struct RateLimits {
     pub tokens_left: Option<u64>,
 }
 
+/// How a provider keeps the beginnings of prompts that it has read, to charge less when they come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrefixCache {
+    /// Not at all.
+    None,
+    /// Any beginning, in small steps, without being asked.
+    Automatic,
+    /// Up to where a request carries a mark; the schema is a part of the beginning.
+    Marked,
+}
+
 /// Looks a response header up by its lower-case name.
 pub type HeaderLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -253,6 +265,11 @@ pub type HeaderLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub trait Adapter: Send + Sync {
     /// The request in the provider's form, without what the model is known to lack.
     fn encode(&self, base_url: &str, request: &Request, lacking: &Lacking) -> HttpRequest;
+
+    /// How the provider keeps beginnings of prompts.
+    fn prefix_cache(&self) -> PrefixCache {
+        PrefixCache::Automatic
+    }
 
     /// What is never sent to this model, although a request may hold it: known beforehand, so that users can be told.
     fn leaves_out(&self, _model: &str) -> Lacking {

@@ -274,7 +274,8 @@ pub struct Writer {
     csv: csv::Writer<File>,
     columns: Vec<Column>,
     next: usize,
-    waiting: BTreeMap<usize, Annotation>,
+    /// Rows that came before their turn; `None` for units that get none.
+    waiting: BTreeMap<usize, Option<Annotation>>,
     totals: Totals,
 }
 
@@ -352,10 +353,30 @@ impl Writer {
 
     /// Takes the row at `position` of the run's order.
     pub fn put(&mut self, position: usize, row: Annotation) -> Result<(), RunError> {
-        self.waiting.insert(position, row);
-        while let Some(row) = self.waiting.remove(&self.next) {
+        if position == self.next {
             self.next += 1;
             self.write(&row)?;
+        } else {
+            self.waiting.insert(position, Some(row));
+        }
+        self.catch_up()
+    }
+
+    /// There will be no row at `position`.
+    pub fn leave_out(&mut self, position: usize) -> Result<(), RunError> {
+        self.waiting.insert(position, None);
+        self.catch_up()
+    }
+
+    /// How many rows wait for earlier ones.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn catch_up(&mut self) -> Result<(), RunError> {
+        while let Some(row) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            row.map_or(Ok(()), |row| self.write(&row))?;
         }
         Ok(())
     }
@@ -367,7 +388,7 @@ impl Writer {
 
     /// Writes what is still waiting (rows after a gap, in a run that was stopped) and moves the files to their names.
     pub fn finish(mut self, units: usize) -> Result<Totals, RunError> {
-        for row in std::mem::take(&mut self.waiting).into_values() {
+        for row in std::mem::take(&mut self.waiting).into_values().flatten() {
             self.write(&row)?;
         }
         self.totals.units = units;

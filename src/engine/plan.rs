@@ -88,6 +88,14 @@ impl Selection {
         }
     }
 
+    /// How many of the `units` units of the session are selected.
+    pub fn count(&self, session: usize, units: usize) -> usize {
+        match self {
+            Selection::All => units,
+            Selection::Some(chosen) => chosen.range((session, 0)..(session + 1, 0)).count(),
+        }
+    }
+
     /// Whether any unit of the session is selected.
     pub fn touches(&self, session: usize) -> bool {
         match self {
@@ -136,10 +144,7 @@ pub fn survey(
 
 /// How many units of `kind` there are, and which are annotated.
 pub fn select(sessions: &[SessionSummary], kind: UnitKind, sampling: Sampling) -> (usize, Selection) {
-    let count = |session: &SessionSummary| match kind {
-        UnitKind::Session => 1,
-        UnitKind::Prompt => session.prompts,
-    };
+    let count = |session: &SessionSummary| count(session, kind);
     let total = sessions.iter().map(count).sum();
     let Some(limit) = sampling.limit.filter(|limit| *limit < total) else { return (total, Selection::All) };
     let mut all: Vec<(usize, usize)> =
@@ -149,6 +154,14 @@ pub fn select(sessions: &[SessionSummary], kind: UnitKind, sampling: Sampling) -
     }
     all.truncate(limit);
     (limit, Selection::Some(all.into_iter().collect()))
+}
+
+/// How many units of `kind` a session has.
+pub fn count(session: &SessionSummary, kind: UnitKind) -> usize {
+    match kind {
+        UnitKind::Session => 1,
+        UnitKind::Prompt => session.prompts,
+    }
 }
 
 /// The session at `at` of the corpus, read again.
