@@ -342,7 +342,8 @@ impl Pipeline<'_> {
         if let Some(asker) = &self.asker {
             asker.wind_down.cancel();
         }
-        (self.listener)(Event::WindingDown { under_way: self.under_way.len() });
+        let under_way = self.asker.as_ref().map_or(0, |asker| asker.in_flight());
+        (self.listener)(Event::WindingDown { under_way });
     }
 }
 

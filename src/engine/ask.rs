@@ -129,6 +129,11 @@ impl Asker {
         })
     }
 
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> usize {
+        self.pacer.in_flight()
+    }
+
     /// What was learnt of the model since the last call.
     pub fn take_notes(&self) -> Vec<String> {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
