@@ -12,7 +12,7 @@ mod identity;
 mod order;
 mod union;
 
-pub(super) use documents::{Chosen, merge};
+pub(super) use documents::{Chosen, Merged, merge, unite_lists};
 pub(super) use identity::{Identify, Identity, Key};
 
 use super::ReadError;

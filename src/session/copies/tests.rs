@@ -230,14 +230,15 @@ fn lists_of_documents_are_united_alike() {
     let entry = |id: char, weight: u64| Identity { key: Key::Own(Key::digest(id)), at: None, weight };
     let base: Vec<Identity> = "abcd".chars().map(|id| entry(id, 1)).collect();
     let copy = [entry('a', 2), entry('x', 0), entry('c', 0)];
-    let union = [
+    let chosen = vec![
         Chosen::Copy { at: 0, replaces: Some(0) },
         Chosen::Copy { at: 1, replaces: None },
         Chosen::Base(1),
         Chosen::Base(2),
         Chosen::Base(3),
     ];
-    assert_eq!(merge(&base, &copy), union);
+    let places = [vec![0, 2, 3, 4], vec![0, 1, 3]];
+    assert_eq!(merge(&base, &copy), Merged { chosen, places });
 }
 
 /// What a row of a random transcript has.
