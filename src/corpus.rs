@@ -220,28 +220,16 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
-    if source.agent == Agent::OpenCode {
-        // A database holds many sessions and is not loaded for one of them.
-        let paths: Vec<PathBuf> = source.places.iter().map(|place| place.path.clone()).collect();
-        return open_code::read_paths(&source.native_id, &paths);
+    let (id, places) = (&source.native_id, &source.places);
+    match source.agent {
+        Agent::ClaudeCode => claude_code::read(id, places),
+        Agent::Codex => codex::read(id, places),
+        Agent::Copilot => copilot::read(id, places),
+        Agent::Cursor => cursor::read(id, places),
+        Agent::Chat => chat::read(id, places),
+        Agent::GeminiCli => gemini_cli::read(id, places),
+        Agent::OpenCode => open_code::read(id, places),
     }
-    let files = source
-        .places
-        .iter()
-        .map(|place| match place.read() {
-            Ok(bytes) => Ok((place.path.clone(), bytes)),
-            Err(error) => Err(ReadError::Io { path: place.path.clone(), source: error }),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(match source.agent {
-        Agent::ClaudeCode => claude_code::read(&source.native_id, &files),
-        Agent::Codex => codex::read(&source.native_id, &files),
-        Agent::Copilot => copilot::read(&source.native_id, &files),
-        Agent::Cursor => cursor::read(&source.native_id, &files),
-        Agent::Chat => chat::read(&source.native_id, &files),
-        Agent::GeminiCli => gemini_cli::read(&source.native_id, &files),
-        Agent::OpenCode => open_code::read(&source.native_id, &files),
-    })
 }
 
 impl Corpus {

@@ -10,6 +10,7 @@ pub mod chat;
 pub mod claude_code;
 pub mod codex;
 mod content;
+pub mod copies;
 pub mod copilot;
 pub mod cursor;
 mod document;

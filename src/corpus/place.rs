@@ -1,8 +1,10 @@
 //! Where the bytes of a transcript lie, so that they can be read when they are needed and not before.
 
+use crate::session::copies::Stored;
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where some of a session's bytes lie. Places are in the order of their paths.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,17 @@ impl Place {
         }
     }
 
+    /// How many bytes there are, without reading them.
+    ///
+    /// # Errors
+    /// Those of [`Place::read`].
+    pub fn len(&self) -> io::Result<u64> {
+        match self.holder {
+            Holder::File => Ok(fs::metadata(&self.path)?.len()),
+            Holder::Span { start, end } => Ok(end - start),
+        }
+    }
+
     /// Feeds what a manifest vouches for to `hasher`: the whole file, also where a session is only a part of it.
     ///
     /// # Errors
@@ -58,5 +71,23 @@ impl Place {
         match self.holder {
             Holder::File | Holder::Span { .. } => hasher.update_reader(File::open(&self.path)?).map(|_| ()),
         }
+    }
+}
+
+impl Stored for Place {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn file(&self) -> Option<&Path> {
+        matches!(self.holder, Holder::File).then_some(&self.path)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.len()
+    }
+
+    fn load(&self) -> io::Result<Cow<'_, [u8]>> {
+        self.read().map(Cow::Owned)
     }
 }

@@ -10,9 +10,10 @@ pub use find::{Conversation, Found, find, may_hold};
 
 use super::calls::Calls;
 use super::content::{Part, calls, parts, result};
+use super::copies::{self, Stored};
 use super::lines::{for_each_record, one_line};
 use super::value::{number_of, text_of, time_of};
-use super::{Agent, Channel, InjectedSource, ReadReport, Session, SessionBuilder};
+use super::{Agent, Channel, InjectedSource, ReadError, ReadReport, Session, SessionBuilder};
 use crate::usage::Usage;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -42,13 +43,16 @@ impl Role {
     }
 }
 
-/// Reads the session `id` from the bytes of its conversation; of several files, which are copies, the first.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    let first = files.first();
-    let path = first.map(|(path, _)| path.clone()).unwrap_or_default();
-    let mut session = SessionBuilder::new(Agent::Chat, id, path);
-    let Some((_, bytes)) = first else { return session.finish() };
-    let mut document = one_line(bytes);
+/// Reads the session `id` from the bytes of its conversation; of several copies, which are equal, the first.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let Some(first) = copies.first() else {
+        return Ok(SessionBuilder::new(Agent::Chat, id, PathBuf::new()).finish());
+    };
+    let mut session = SessionBuilder::new(Agent::Chat, id, first.path().to_owned());
+    let mut document = one_line(&copies::load(first)?);
     if document.trim_ascii_start().first() == Some(&b'[') {
         document = [b"{\"messages\":", document.as_slice(), b"}"].concat();
     }
@@ -62,7 +66,7 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
     for conversation in &conversations {
         tell(conversation, &mut session);
     }
-    session.finish()
+    Ok(session.finish())
 }
 
 fn tell(conversation: &Map<String, Value>, session: &mut SessionBuilder) {

@@ -3,13 +3,15 @@
 //! Its `timeline` lists what the screen showed: what the human typed, the agent's words, each call together with its result.
 
 use super::row::{Author, Body, Row, call};
+use crate::session::copies::{self, Identity, Key};
 use crate::session::lines::{for_each_record, one_line};
-use crate::session::value::{flat_text, text_of, time_of};
+use crate::session::value::{flat_text, is_id, text_of, time_of};
 use crate::session::{Channel, ReadReport, ToolOutcome};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
 
 /// How far the keys are looked for that a document begins with, in bytes.
 const OPENING: usize = 1024;
@@ -40,19 +42,55 @@ pub(super) fn session_id(head: &[u8]) -> Option<String> {
     (!marks.session.is_empty()).then_some(marks.session)
 }
 
-/// The rows of a document.
-pub(super) fn rows(bytes: &[u8], report: &mut ReadReport) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for_each_record(&one_line(bytes), report, &mut |text| {
-        let document: Map<String, Value> = serde_json::from_str(text)?;
-        let start = Row { at: time_of(document.get("startTime")), ..row(None, Body::Settings { model: None }) };
-        rows.push(start);
-        if let Some(Value::Array(entries)) = document.get("timeline") {
-            rows.extend(entries.iter().filter_map(Value::as_object).flat_map(entry));
-        }
-        Ok(())
-    });
-    rows
+/// What a document says.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    pub path: PathBuf,
+    pub report: ReadReport,
+    /// What each entry is, and what it says.
+    entries: Vec<(Identity, Vec<Row>)>,
+    started: Option<Row>,
+}
+
+impl Timeline {
+    /// Reads the document at `path`.
+    pub(super) fn read(path: &Path, bytes: &[u8]) -> Timeline {
+        let mut report = ReadReport::default();
+        let mut entries = Vec::new();
+        let mut started = None;
+        for_each_record(&one_line(bytes), &mut report, &mut |text| {
+            let document: Map<String, Value> = serde_json::from_str(text)?;
+            started = Some(row(time_of(document.get("startTime")), Body::Settings { model: None }));
+            if let Some(Value::Array(listed)) = document.get("timeline") {
+                entries
+                    .extend(listed.iter().filter_map(Value::as_object).map(|listed| (identity(listed), entry(listed))));
+            }
+            Ok(())
+        });
+        Timeline { path: path.to_owned(), report, entries, started }
+    }
+
+    /// Adds what a copy of the document has that this one lacks.
+    pub(super) fn unite(&mut self, copy: Timeline) {
+        self.entries = copies::unite_lists(std::mem::take(&mut self.entries), copy.entries, |(identity, _)| *identity);
+        self.started = self.started.take().or(copy.started);
+    }
+
+    /// The rows that would say the same today.
+    pub(super) fn into_rows(self) -> Vec<Row> {
+        self.started.into_iter().chain(self.entries.into_iter().flat_map(|(_, rows)| rows)).collect()
+    }
+}
+
+/// What tells an entry from the others. A call's entry is written again when the call has ended.
+fn identity(entry: &Map<String, Value>) -> Identity {
+    let kind = text_of(entry.get("type"));
+    let key = match text_of(entry.get("id")).filter(|id| is_id(id)) {
+        Some(id) => Key::Own(Key::digest(id)),
+        None => Key::Shared(Key::digest((&kind, text_of(entry.get("timestamp")), entry.get("text").map(flat_text)))),
+    };
+    let weight = u64::from(kind.as_deref() == Some("tool_call_completed"));
+    Identity { key, at: time_of(entry.get("timestamp")), weight }
 }
 
 fn row(at: Option<Timestamp>, body: Body) -> Row {

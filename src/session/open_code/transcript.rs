@@ -3,11 +3,14 @@
 use super::record::{Facts, Info, Part};
 use super::storage::{self, Piece};
 use crate::session::ReadReport;
+use crate::session::copies::{self, Identity, Key};
 use crate::session::document::{self, Document, End};
 use crate::session::lines::mend;
+use crate::session::value::is_id;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// One session as it is stored, wherever that is.
@@ -18,6 +21,8 @@ pub(super) struct Transcript {
     pub facts: Facts,
     pub messages: Vec<Message>,
     pub report: ReadReport,
+    /// Whether it is a document, which has lines.
+    pub has_lines: bool,
 }
 
 /// A message with its parts, in order.
@@ -34,6 +39,21 @@ pub(super) struct Message {
 struct Exported {
     info: Option<Box<RawValue>>,
     parts: Option<Vec<Box<RawValue>>>,
+}
+
+impl Message {
+    /// What tells it from the others of its session; it is written again whenever it knows more.
+    fn identity(&self) -> Identity {
+        let at = self.info.created();
+        let key = match is_id(&self.id) {
+            true => Key::Own(Key::digest(&self.id)),
+            false => Key::Shared(Key::digest((self.info.role(), at.map(|at| at.as_millisecond())))),
+        };
+        let has_ended = self.info.completed().is_some() || self.info.error().is_some();
+        let states = self.parts.iter().filter_map(|part| part.state.as_ref());
+        let done = states.filter(|state| matches!(state.status().as_str(), "completed" | "error")).count();
+        Identity { key, at, weight: (self.parts.len() + done) as u64 + u64::from(has_ended) }
+    }
 }
 
 impl Transcript {
@@ -55,8 +75,14 @@ impl Transcript {
             }
         }
         let facts: Facts = document.field("info").unwrap_or_default();
-        let mut transcript =
-            Transcript { path, id: facts.id().unwrap_or_default(), facts, report, messages: Vec::new() };
+        let mut transcript = Transcript {
+            path,
+            id: facts.id().unwrap_or_default(),
+            facts,
+            report,
+            messages: Vec::new(),
+            has_lines: true,
+        };
         for message in &document.messages {
             match document::parse::<Exported>(message.get()) {
                 Ok(exported) => transcript.add_exported(exported),
@@ -88,12 +114,29 @@ impl Transcript {
         self.messages.push(message);
     }
 
-    /// Reads files of a storage folder, in path order: every session whose facts or messages are among them.
-    pub(super) fn from_storage(files: Vec<(&PathBuf, Piece)>) -> Vec<Transcript> {
+    /// Adds what a copy of the transcript has that this one lacks: the longer one's order stands, of each message the version that
+    /// tells more.
+    pub(super) fn unite(&mut self, mut copy: Transcript) {
+        if copy.messages.len() > self.messages.len() {
+            std::mem::swap(self, &mut copy);
+        }
+        if self.facts.id().is_none() {
+            self.facts = copy.facts;
+        }
+        let records = self.records();
+        self.messages = copies::unite_lists(std::mem::take(&mut self.messages), copy.messages, Message::identity);
+        let added = self.records().saturating_sub(records);
+        self.report.records += added;
+        self.report.lines += if self.has_lines { 0 } else { added };
+    }
+
+    /// Reads files of storage folders, in path order: every session whose facts or messages are among them.
+    pub(super) fn from_storage(files: Vec<(PathBuf, Piece)>) -> Vec<Transcript> {
         let mut transcripts: Vec<Transcript> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut parts: Vec<(String, Part)> = Vec::new();
         let mut messages = Vec::new();
+        let mut known = HashSet::new();
         for (path, piece) in files {
             match piece {
                 Piece::Session(facts) => {
@@ -105,19 +148,25 @@ impl Transcript {
                 }
                 Piece::Message(info) => messages.push((path, info)),
                 Piece::Part(part) => {
-                    let message = part.message().or_else(|| storage::folder_name(path)).unwrap_or_default();
-                    parts.push((message, *part));
+                    let message = part.message().or_else(|| storage::folder_name(&path)).unwrap_or_default();
+                    // Folders, too, are copied; then a part comes again under its name.
+                    if known.insert((message.clone(), path.file_stem().map(OsStr::to_owned))) {
+                        parts.push((message, *part));
+                    }
                 }
             }
         }
         let mut by_id: HashMap<String, (usize, usize)> = HashMap::new();
         for (path, info) in messages {
-            let session = info.session().or_else(|| storage::folder_name(path)).unwrap_or_default();
+            let session = info.session().or_else(|| storage::folder_name(&path)).unwrap_or_default();
             let place = *places.entry(session.clone()).or_insert_with(|| {
                 transcripts.push(Transcript { path: path.clone(), id: session, ..Transcript::default() });
                 transcripts.len() - 1
             });
             let id = info.id().unwrap_or_default();
+            if by_id.contains_key(&id) && is_id(&id) {
+                continue;
+            }
             let transcript = &mut transcripts[place];
             by_id.entry(id.clone()).or_insert((place, transcript.messages.len()));
             transcript.messages.push(Message { id, info: *info, parts: Vec::new() });
@@ -136,8 +185,11 @@ impl Transcript {
 
     /// Counts the records of a transcript that has no lines: every record stands for one.
     pub(super) fn count(&mut self) {
-        let records = self.messages.iter().map(|message| 1 + message.parts.len() as u64).sum::<u64>();
-        self.report.records = records;
-        self.report.lines = records + self.report.bad;
+        self.report.records = self.records();
+        self.report.lines = self.report.records + self.report.bad;
+    }
+
+    fn records(&self) -> u64 {
+        self.messages.iter().map(|message| 1 + message.parts.len() as u64).sum()
     }
 }
