@@ -6,8 +6,10 @@
 mod gathering;
 mod pattern;
 mod place;
+mod repository;
 
 pub use place::{Holder, Place};
+pub use repository::Repository;
 
 use crate::session::chat::Conversation;
 use crate::session::{
