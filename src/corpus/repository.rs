@@ -92,14 +92,6 @@ pub(super) fn locate(folder: &Path) -> Option<Location> {
     is_repository.then_some(Location { own, shared, is_bare })
 }
 
-impl Location {
-    /// The folder of the objects, which tells repositories apart.
-    pub fn identity(&self) -> PathBuf {
-        let objects = self.shared.join("objects");
-        fs::canonicalize(&objects).unwrap_or(objects)
-    }
-}
-
 impl Repository {
     /// Opens a repository that people are shown as `shown`.
     pub(super) fn open(location: Location, shown: PathBuf) -> Result<Repository, OpenError> {
@@ -126,6 +118,11 @@ impl Repository {
     /// Whether the folder holds the repository itself rather than a work tree.
     pub fn is_bare(&self) -> bool {
         self.location.is_bare
+    }
+
+    /// The folder of the objects, which tells repositories apart.
+    pub(super) fn identity(&self) -> PathBuf {
+        self.location.shared.join("objects")
     }
 
     /// The commits that a shallow clone ends at.

@@ -54,8 +54,28 @@ pub fn thread(head: &[u8], path: &Path) -> Option<Thread> {
             let parent = parent_folder(path).filter(|parent| subagent && *parent != id);
             Some(Thread { id, parent, subagent })
         }
+        // A part of a document, or one that was put together from parts: only the messages are left.
+        _ if begins.has_messages
+            && begins.fields.is_empty()
+            && begins.messages.iter().any(|raw| is_message(raw.get())) =>
+        {
+            unnamed(path)
+        }
         _ => slice(&head, path),
     }
+}
+
+/// Whether JSON is a message as only Gemini CLI writes it.
+fn is_message(json: &str) -> bool {
+    document::parse(json).is_ok_and(|message: Object| {
+        message.get("type").and_then(Value::as_str) == Some("gemini") && message.contains_key("content")
+    })
+}
+
+/// The thread of a file that does not name it.
+fn unnamed(path: &Path) -> Option<Thread> {
+    let id = path.file_stem()?.to_str()?.to_owned();
+    Some(Thread { id, parent: None, subagent: false })
 }
 
 /// The session in whose folder a subagent's file lies: `chats/<session>/<subagent>.jsonl`.
@@ -79,8 +99,8 @@ fn slice(head: &str, path: &Path) -> Option<Thread> {
         }
         Ok(())
     });
-    let stem = || path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
-    known.then(|| id.or_else(stem)).flatten().map(|id| Thread { id, parent: None, subagent: false })
+    let named = id.map(|id| Thread { id, parent: None, subagent: false });
+    known.then(|| named.or_else(|| unnamed(path))).flatten()
 }
 
 /// Reads the session `id` from `files`: copies of its chat, of which the longest is used, and chats of its subagents.
@@ -128,8 +148,13 @@ impl Chat<'_> {
         let mut report = ReadReport::default();
         let text = document::text(bytes);
         let begins = Document::read(&text);
-        let is_lines = begins.end == End::More || !begins.has_messages;
-        if is_lines {
+        let parts = if begins.end == End::More && begins.has_messages { document::parts(&text) } else { Vec::new() };
+        let is_lines = parts.is_empty() && (begins.end == End::More || !begins.has_messages);
+        if !parts.is_empty() {
+            for part in parts {
+                read_document(part, Document::read(part), &mut history, &mut report);
+            }
+        } else if is_lines {
             lines::for_each_record(bytes, &mut report, &mut |line| {
                 history.record(&serde_json::from_str(line)?);
                 Ok(())
@@ -140,8 +165,8 @@ impl Chat<'_> {
         for kind in std::mem::take(&mut history.unknown) {
             report.count_unknown(&kind);
         }
-        let unnamed = || Thread { id: String::new(), parent: None, subagent: false };
-        Chat { path, thread: thread(bytes, path).unwrap_or_else(unnamed), is_lines, history, report }
+        let nameless = || Thread { id: String::new(), parent: None, subagent: false };
+        Chat { path, thread: thread(bytes, path).unwrap_or_else(nameless), is_lines, history, report }
     }
 
     fn is_subagent(&self) -> bool {

@@ -66,6 +66,11 @@ pub fn find(head: &[u8], path: &Path) -> Option<Found> {
     })
 }
 
+/// The session in an exported document that begins with `head`; none if it is not OpenCode's, or not a document.
+pub fn document(head: &[u8]) -> Option<Thread> {
+    exported(&document::text(&head[..head.len().min(HEAD_BYTES)]))
+}
+
 /// The session that a file which begins with `head` belongs to: for a subagent's, the one that started it. None if the file is
 /// not one of OpenCode's with a single session.
 pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
@@ -106,13 +111,12 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
     tell(id, transcripts(files))
 }
 
-/// Reads the session `id` from the files at `paths`, any of which may be a database.
+/// Reads the session `id` from the files at `paths`, any of which may be a database, and from `files`, which are read already.
 ///
 /// # Errors
 /// A file that cannot be read, or a database that is damaged.
-pub fn read_paths(id: &str, paths: &[PathBuf]) -> Result<Session, ReadError> {
+pub fn read_paths(id: &str, paths: &[PathBuf], mut files: Vec<(PathBuf, Vec<u8>)>) -> Result<Session, ReadError> {
     let mut found = Vec::new();
-    let mut files = Vec::new();
     for path in paths {
         let error = |source| ReadError::Io { path: path.clone(), source };
         if is_database(path).map_err(error)? {

@@ -130,7 +130,7 @@ fn other_databases_and_damaged_ones_are_not_opencodes() {
     assert_eq!(find(&fs::read(&path).expect("the file can be read"), &path), None);
     fs::write(&path, b"SQLite format 3\0 and then nothing of the kind").expect("a file can be written");
     assert_eq!(find(b"SQLite format 3\0", &path), None);
-    assert!(matches!(read_paths(ID, &[path]), Err(ReadError::Database { .. })));
+    assert!(matches!(read_paths(ID, &[path], Vec::new()), Err(ReadError::Database { .. })));
 }
 
 #[test]
