@@ -29,9 +29,10 @@ pub struct Checkpoint {
     /// Whose lines the commit holds.
     pub attribution: Option<Attribution>,
     /// Tokens of the main agent since the last checkpoint, as far as they were known when the checkpoint was made: while a turn was
-    /// under way, its transcript came to hold more.
+    /// under way, its transcript came to hold more. Some versions of early 2026 counted from the transcript's beginning.
     pub usage: Option<Usage>,
-    /// How many lines of the transcript are of earlier checkpoints; of a transcript in one document, how many messages.
+    /// How many lines of the transcript are of earlier checkpoints; of a transcript in one document, how many messages. Some versions of
+    /// early 2026 stored the transcript without them.
     pub starts_at_line: u64,
     /// What a model made of it.
     pub summary: Option<Summary>,
