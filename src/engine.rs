@@ -394,6 +394,7 @@ fn write_manifest(
         codebook: crate::run::FileVersion {
             path: task.codebook.path.clone(),
             hash: task.codebook.hash.as_str().to_owned(),
+            commit: None,
         },
         model,
         rater: task.rater.clone(),

@@ -182,13 +182,17 @@ pub struct Manifest {
     pub totals: Totals,
 }
 
-/// A file and its content's hash.
+/// A file and its content's hash, or a git repository and that of the transcripts read from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileVersion {
-    /// The file.
+    /// The file, or the repository.
     pub path: PathBuf,
-    /// blake3 of its content.
+    /// blake3 of its content; of a repository, of the ids of the objects that were read: in order, each once, as hexadecimal digits and a line
+    /// end. The ids stand for the objects' bytes.
     pub hash: String,
+    /// Of a repository, the commit that its branch of checkpoints stood at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 /// What shaped the answers beside codebook, model and transcripts.

@@ -9,7 +9,7 @@ use interrater::filter::Filter;
 use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::redact;
-use interrater::report::sessions::{overview, skipped_lines, table};
+use interrater::report::sessions::{overview, repository_lines, skipped_lines, table};
 use interrater::session::SessionId;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
@@ -44,7 +44,7 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     }
     if !common.quiet {
         say!("{}", overview(&sessions));
-        skipped_lines(&corpus).iter().for_each(|line| say!("{line}"));
+        repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! What a job is about: which sessions, which units of which tasks, and where each run goes. Reads every session once, keeps none.
 
 use crate::codebook::{Codebook, Library, UnitKind};
-use crate::corpus::{self, Corpus, Place};
+use crate::corpus::{self, Corpus, Holder, Place};
 use crate::filter::{Filter, FilterError};
 use crate::run::FileVersion;
 use crate::session::{ReadError, SessionSummary};
@@ -128,18 +128,44 @@ pub fn survey(
             return Err(PlanError::NothingLeft(keep.len()));
         }
     }
-    // One file may hold many sessions: it is hashed once.
-    let places: BTreeMap<&Path, &Place> =
-        corpus.sources().iter().flat_map(|source| &source.places).map(|place| (place.path.as_path(), place)).collect();
-    let inputs = places
+    let inputs = inputs(corpus)?;
+    Ok((sessions, inputs))
+}
+
+/// What the sessions are read from: each file once, though it may hold many sessions, and each repository once, though it may hold thousands of
+/// transcripts.
+fn inputs(corpus: &Corpus) -> Result<Vec<FileVersion>, PlanError> {
+    let mut files: BTreeMap<&Path, &Place> = BTreeMap::new();
+    let mut objects: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
+    let mut places: Vec<&Place> = corpus.sources().iter().flat_map(|source| &source.places).collect();
+    while let Some(place) = places.pop() {
+        match &place.holder {
+            Holder::File | Holder::Span { .. } => drop(files.insert(&place.path, place)),
+            Holder::Blob { repository, id } => {
+                objects.entry(repository.shown()).or_default().insert(id.to_string());
+            }
+            Holder::Parts(parts) => places.extend(parts),
+        }
+    }
+    let mut inputs = files
         .into_par_iter()
         .map(|(path, place)| {
             let mut hasher = blake3::Hasher::new();
             place.hash(&mut hasher).map_err(|source| PlanError::Io { path: path.to_owned(), source })?;
-            Ok(FileVersion { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string() })
+            Ok(FileVersion { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string(), commit: None })
         })
         .collect::<Result<Vec<_>, PlanError>>()?;
-    Ok((sessions, inputs))
+    for (path, ids) in objects {
+        let list: String = ids.into_iter().map(|id| id + "\n").collect();
+        let repository = corpus.repositories().iter().find(|repository| repository.path == path);
+        inputs.push(FileVersion {
+            path: path.to_owned(),
+            hash: blake3::hash(list.as_bytes()).to_hex().to_string(),
+            commit: repository.and_then(|repository| repository.commit.clone()),
+        });
+    }
+    inputs.sort();
+    Ok(inputs)
 }
 
 /// How many units of `kind` there are, and which are annotated.

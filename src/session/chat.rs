@@ -6,7 +6,7 @@
 
 mod find;
 
-pub use find::{Conversation, Found, find, may_hold};
+pub use find::{Conversation, Found, find, find_in, may_hold};
 
 use super::calls::Calls;
 use super::content::{Part, calls, parts, result};

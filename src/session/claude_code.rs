@@ -13,6 +13,7 @@ mod steps;
 mod text;
 
 use super::copies::{self, Stored};
+use super::entire::without_date;
 use super::lines::for_each_record;
 use super::{Agent, ReadError, ReadReport, Session, SessionBuilder};
 use row::{Flag, Present, Word};
@@ -118,16 +119,6 @@ fn cut_row(line: &[u8]) -> Option<String> {
     let (_, after) = envelope.split_once("\"sessionId\":\"").filter(|_| is_row)?;
     let (session, _) = after.split_once('"')?;
     (!session.is_empty()).then(|| without_date(session).to_owned())
-}
-
-/// An id without the date (`2026-01-21-…`) that some containers put before it.
-fn without_date(id: &str) -> &str {
-    let dated = id.len() > 11
-        && id
-            .bytes()
-            .zip("0000-00-00-".bytes())
-            .all(|(b, mark)| if mark == b'0' { b.is_ascii_digit() } else { b == mark });
-    if dated { &id[11..] } else { id }
 }
 
 /// Reads one session from all its files: copies and pieces of the transcript, and the same of its subagents' transcripts. Rows that

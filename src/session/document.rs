@@ -44,6 +44,25 @@ pub(super) fn parse<T: DeserializeOwned>(json: &str) -> Result<T, serde_json::Er
     serde_json::from_str(json).or_else(|_| serde_json::from_str(&mend(json)))
 }
 
+/// The documents with messages that a text is put together from, one behind the other, where there are several: a transcript that was too
+/// long for one file. Empty if the text is anything else.
+pub(super) fn parts(text: &str) -> Vec<&str> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let mut parts = Vec::new();
+    for value in values.by_ref().map_while(Result::ok) {
+        if !Document::read(value.get()).has_messages {
+            return Vec::new();
+        }
+        parts.push(value.get());
+    }
+    // What follows the last whole value may be a part that is cut off.
+    let rest = text.get(values.byte_offset()..).unwrap_or_default().trim();
+    if !parts.is_empty() && Document::read(rest).has_messages {
+        parts.push(rest);
+    }
+    if parts.len() > 1 { parts } else { Vec::new() }
+}
+
 impl<'a> Document<'a> {
     /// Reads what a text begins with; empty where that is no object.
     pub(super) fn read(text: &'a str) -> Document<'a> {
@@ -180,6 +199,17 @@ mod tests {
         for text in ["", "[1]", "null", "{", "{]", "text"] {
             let document = Document::read(text);
             assert!(document.fields.is_empty() && !document.has_messages, "{text}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_document_are_told_from_lines() {
+        let (one, two) = ("{\"messages\":[1]}", "{\n\"messages\": [2]\n}");
+        assert_eq!(parts(&format!("{one}\n{two}")), [one, two]);
+        assert_eq!(parts(&format!("{one}{two}\n")), [one, two]);
+        assert_eq!(parts(&format!("{one}\n{{\"messages\":[3,")), [one, "{\"messages\":[3,"], "the last is cut off");
+        for other in [one, two, "", "{\"messages\":[]}\n{\"type\":\"user\"}", "{\"messages\":[]}\n{\"a\":"] {
+            assert!(parts(other).is_empty(), "{other}");
         }
     }
 

@@ -55,8 +55,28 @@ pub fn thread(head: &[u8], path: &Path) -> Option<Thread> {
             let parent = parent_folder(path).filter(|parent| subagent && *parent != id);
             Some(Thread { id, parent, subagent })
         }
+        // A part of a document, or one that was put together from parts: only the messages are left.
+        _ if begins.has_messages
+            && begins.fields.is_empty()
+            && begins.messages.iter().any(|raw| is_message(raw.get())) =>
+        {
+            unnamed(path)
+        }
         _ => slice(&head, path),
     }
+}
+
+/// Whether JSON is a message as only Gemini CLI writes it.
+fn is_message(json: &str) -> bool {
+    document::parse(json).is_ok_and(|message: Object| {
+        message.get("type").and_then(Value::as_str) == Some("gemini") && message.contains_key("content")
+    })
+}
+
+/// The thread of a file that does not name it.
+fn unnamed(path: &Path) -> Option<Thread> {
+    let id = path.file_stem()?.to_str()?.to_owned();
+    Some(Thread { id, parent: None, subagent: false })
 }
 
 /// The session in whose folder a subagent's file lies: `chats/<session>/<subagent>.jsonl`.
@@ -80,8 +100,8 @@ fn slice(head: &str, path: &Path) -> Option<Thread> {
         }
         Ok(())
     });
-    let stem = || path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
-    known.then(|| id.or_else(stem)).flatten().map(|id| Thread { id, parent: None, subagent: false })
+    let named = id.map(|id| Thread { id, parent: None, subagent: false });
+    known.then(|| named.or_else(|| unnamed(path))).flatten()
 }
 
 /// Reads the session `id` from copies of its chat, and of chats of its subagents.

@@ -66,6 +66,11 @@ pub fn find(head: &[u8], path: &Path) -> Option<Found> {
     })
 }
 
+/// The session in an exported document that begins with `head`; none if it is not OpenCode's, or not a document.
+pub fn document(head: &[u8]) -> Option<Thread> {
+    exported(&document::text(&head[..head.len().min(HEAD_BYTES)]))
+}
+
 /// The session that a file which begins with `head` belongs to: for a subagent's, the one that started it. None if the file is
 /// not one of OpenCode's with a single session.
 pub fn recognise(head: &[u8], path: &Path) -> Option<String> {

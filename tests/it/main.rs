@@ -6,6 +6,7 @@ mod annotate;
 mod bad_input;
 mod codebooks;
 mod context;
+mod entire_oracle;
 mod fake;
 mod faults;
 mod init;

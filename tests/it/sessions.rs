@@ -27,12 +27,12 @@ fn json_has_the_contracts_keys_in_order() {
         assert_eq!(
             keys(session),
             "id agent path models started ended wall_seconds active_seconds events prompts interruptions rejected_tools tool_calls \
-             failed_tool_calls subagent_events compactions usage commits agent_percentage read"
+             failed_tool_calls subagent_events compactions usage commits agent_percentage checkpoints read"
         );
         assert_eq!(keys(&session["usage"]), "input cached_input cache_write output reasoning");
         assert_eq!(keys(&session["read"]), "lines records unknown repaired bad");
     }
-    insta::assert_snapshot!(first_line(&ran.out), @r#"{"id":"codex:s0","agent":"codex","path":"logs/0.jsonl","models":[],"started":"2026-05-01T10:00:00Z","ended":"2026-05-01T10:04:00Z","wall_seconds":240.0,"active_seconds":0.0,"events":8,"prompts":4,"interruptions":0,"rejected_tools":0,"tool_calls":0,"failed_tool_calls":0,"subagent_events":0,"compactions":0,"usage":{"input":0,"cached_input":0,"cache_write":0,"output":0,"reasoning":0},"commits":0,"agent_percentage":null,"read":{"lines":9,"records":9,"unknown":{},"repaired":0,"bad":0}}"#);
+    insta::assert_snapshot!(first_line(&ran.out), @r#"{"id":"codex:s0","agent":"codex","path":"logs/0.jsonl","models":[],"started":"2026-05-01T10:00:00Z","ended":"2026-05-01T10:04:00Z","wall_seconds":240.0,"active_seconds":0.0,"events":8,"prompts":4,"interruptions":0,"rejected_tools":0,"tool_calls":0,"failed_tool_calls":0,"subagent_events":0,"compactions":0,"usage":{"input":0,"cached_input":0,"cache_write":0,"output":0,"reasoning":0},"commits":0,"agent_percentage":null,"checkpoints":[],"read":{"lines":9,"records":9,"unknown":{},"repaired":0,"bad":0}}"#);
     assert_eq!(ran.err, "10 sessions (codex 10), 40 prompts, 0 interruptions, 0 damaged lines\n");
 }
 

@@ -29,12 +29,18 @@ impl Chat {
     pub(super) fn from_document(path: &Path, bytes: &[u8]) -> Option<Chat> {
         let text = document::text(bytes);
         let begins = Document::read(&text);
-        if begins.end == End::More || !begins.has_messages {
+        let parts = if begins.end == End::More && begins.has_messages { document::parts(&text) } else { Vec::new() };
+        if parts.is_empty() && (begins.end == End::More || !begins.has_messages) {
             return None;
         }
         let mut history = History::default();
         let mut report = ReadReport::default();
-        read_document(&text, begins, &mut history, &mut report);
+        if parts.is_empty() {
+            read_document(&text, begins, &mut history, &mut report);
+        }
+        for part in parts {
+            read_document(part, Document::read(part), &mut history, &mut report);
+        }
         Some(Chat::new(path, bytes, false, history, report))
     }
 

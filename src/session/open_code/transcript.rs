@@ -83,10 +83,15 @@ impl Transcript {
             messages: Vec::new(),
             has_lines: true,
         };
-        for message in &document.messages {
-            match document::parse::<Exported>(message.get()) {
-                Ok(exported) => transcript.add_exported(exported),
-                Err(_) => transcript.report.bad += 1,
+        let parts = if document.end == End::More { document::parts(text) } else { Vec::new() };
+        let others = parts.iter().skip(1).map(|part| Document::read(part));
+        for document in std::iter::once(document).chain(others) {
+            transcript.report.bad += u64::from(!parts.is_empty() && document.end == End::Broken);
+            for message in &document.messages {
+                match document::parse::<Exported>(message.get()) {
+                    Ok(exported) => transcript.add_exported(exported),
+                    Err(_) => transcript.report.bad += 1,
+                }
             }
         }
         if transcript.id.is_empty() {
