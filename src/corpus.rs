@@ -6,12 +6,14 @@
 mod gathering;
 mod pattern;
 mod place;
+mod tables;
 
 pub use place::{Holder, Place};
+pub use tables::TableFault;
 
 use crate::session::chat::Conversation;
 use crate::session::{
-    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code,
+    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code, swe_chat,
 };
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
@@ -55,6 +57,8 @@ pub enum SkipReason {
     },
     /// It holds a message or a part of a session whose own file is missing.
     Piece,
+    /// It is a table, of which not everything can be used.
+    Table(TableFault),
     /// It is a symbolic link found in a folder: what it points at may be anywhere, or be in the corpus already.
     SymbolicLink,
     /// It could not be read.
@@ -69,6 +73,7 @@ impl fmt::Display for SkipReason {
             SkipReason::PartlyUsed { others: 1 } => f.write_str("used but for 1 line that is no conversation"),
             SkipReason::PartlyUsed { others } => write!(f, "used but for {others} lines that are no conversation"),
             SkipReason::Piece => f.write_str("a piece of a session whose own file is missing"),
+            SkipReason::Table(fault) => fault.fmt(f),
             SkipReason::SymbolicLink => f.write_str("a symbolic link"),
             SkipReason::Unreadable(error) => write!(f, "cannot be read: {error}"),
         }
@@ -122,6 +127,25 @@ pub enum CorpusError {
     ))]
     NotATranscript {
         /// The file.
+        path: PathBuf,
+    },
+    /// A table that was named, but cannot be used.
+    #[error("cannot use {path}: {fault}", path = path.display())]
+    #[diagnostic(help("{}", fault.way_out()))]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: TableFault,
+    },
+    /// Tables that tell of sessions, and nothing that holds one.
+    #[error("no conversation in {path}", path = path.display())]
+    #[diagnostic(help(
+        "its tables tell of sessions, but neither the table `conversations` nor the folder `transcripts` is with them: name the folder that \
+         holds all of them"
+    ))]
+    NoConversation {
+        /// One of the tables.
         path: PathBuf,
     },
     /// A file that was named, but is empty.
@@ -208,9 +232,10 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     for path in paths {
         gathering.add(path)?;
     }
-    let Gathering { threads, chats, skipped, other_files, .. } = gathering.finish();
+    let Gathering { threads, chats, tables, mut skipped, other_files, .. } = gathering.finish();
     let mut sources = group(threads);
     sources.extend(tell_apart(chats));
+    tables::join(tables, &mut sources, &mut skipped)?;
     sources.sort_by(|a, b| (&a.places, &a.id).cmp(&(&b.places, &b.id)));
     Ok(Corpus { sources, skipped, other_files })
 }
@@ -220,13 +245,24 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
+    let (tables, transcript): (Vec<&Place>, Vec<&Place>) =
+        source.places.iter().partition(|place| place.holder.is_table());
+    let (rows, records) = tables::parts(&tables);
+    if transcript.is_empty() {
+        return swe_chat::read(source.agent, &source.native_id, &rows, &records);
+    }
+    let mut session = read_transcript(source, &transcript)?;
+    swe_chat::complete(&mut session, &rows, &records)?;
+    Ok(session)
+}
+
+fn read_transcript(source: &SessionSource, places: &[&Place]) -> Result<Session, ReadError> {
     if source.agent == Agent::OpenCode {
         // A database holds many sessions and is not loaded for one of them.
-        let paths: Vec<PathBuf> = source.places.iter().map(|place| place.path.clone()).collect();
+        let paths: Vec<PathBuf> = places.iter().map(|place| place.path.clone()).collect();
         return open_code::read_paths(&source.native_id, &paths);
     }
-    let files = source
-        .places
+    let files = places
         .iter()
         .map(|place| match place.read() {
             Ok(bytes) => Ok((place.path.clone(), bytes)),

@@ -17,6 +17,7 @@ pub mod gemini_cli;
 mod input;
 pub mod lines;
 pub mod open_code;
+pub mod swe_chat;
 pub mod tool;
 mod value;
 
@@ -129,8 +130,21 @@ pub struct Session {
     pub usage: Usage,
     /// Share of committed lines written by the agent (0 to 100), where the container records it.
     pub agent_percentage: Option<f64>,
+    /// Labels that came with the data, made by whoever published it. No rater sees them.
+    pub labels: Vec<ExistingLabel>,
     /// How the file was read.
     pub read: ReadReport,
+}
+
+/// A label that came with the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExistingLabel {
+    /// The task that it answers.
+    pub task: &'static str,
+    /// The ordinal of the prompt that it is about; `None` for the whole session.
+    pub prompt: Option<u32>,
+    /// The answer as the data has it: foreign text.
+    pub value: String,
 }
 
 /// Something that happened in a session.

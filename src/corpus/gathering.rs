@@ -1,7 +1,9 @@
 //! Takes a user's paths one by one; gives the transcripts behind them, and what was left aside and why.
 
+use super::tables::{self, Found, TableFault};
 use super::{CorpusError, Seen, SkipReason, Skipped, pattern};
 use crate::session::{Agent, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code};
+use crate::table::MAGIC;
 use ignore::WalkBuilder;
 use ignore::gitignore::Gitignore;
 use rayon::prelude::*;
@@ -21,9 +23,9 @@ const LONGEST_HEAD_BYTES: u64 = 256 * 1024 * 1024;
 const NOT_DATA: &[&str] = &[
     "7z", "avif", "bmp", "bz2", "c", "cfg", "class", "cpp", "css", "csv", "dll", "doc", "docx", "dylib", "exe", "gif",
     "go", "gz", "h", "html", "ico", "ini", "ipynb", "jar", "java", "jpeg", "jpg", "js", "jsx", "kt", "lock", "lua",
-    "md", "mov", "mp3", "mp4", "o", "otf", "parquet", "pdf", "php", "png", "pptx", "py", "pyc", "rb", "rs", "scss",
-    "sh", "so", "sql", "svg", "swift", "tar", "tgz", "tiff", "toml", "ts", "tsv", "tsx", "ttf", "vue", "wasm", "wav",
-    "webm", "webp", "woff", "woff2", "xlsx", "xml", "xz", "yaml", "yml", "zip", "zst",
+    "md", "mov", "mp3", "mp4", "o", "otf", "pdf", "php", "png", "pptx", "py", "pyc", "rb", "rs", "scss", "sh", "so",
+    "sql", "svg", "swift", "tar", "tgz", "tiff", "toml", "ts", "tsv", "tsx", "ttf", "vue", "wasm", "wav", "webm",
+    "webp", "woff", "woff2", "xlsx", "xml", "xz", "yaml", "yml", "zip", "zst",
 ];
 
 /// A transcript file and the thread of conversation in it.
@@ -44,6 +46,10 @@ enum Sniffed {
     Piece,
     /// Plain chats.
     Chats(chat::Found),
+    /// A table of sessions.
+    Table(Found),
+    /// A Parquet file that is no such table, or a damaged one.
+    FaultyTable(TableFault),
     Empty,
     Unknown,
     Unreadable(io::Error),
@@ -55,6 +61,8 @@ pub(super) struct Gathering {
     pub threads: Vec<Thread>,
     /// Plain chats, of which a file may hold many.
     pub chats: Vec<(PathBuf, chat::Conversation)>,
+    /// Tables of sessions.
+    pub tables: Vec<Found>,
     pub skipped: Vec<Skipped>,
     pub other_files: usize,
     /// Files that hold a part of a thread which another file names.
@@ -101,6 +109,11 @@ impl Gathering {
                 self.add_chats(path, found);
                 Ok(())
             }
+            Sniffed::Table(table) => {
+                self.add_table(table);
+                Ok(())
+            }
+            Sniffed::FaultyTable(fault) => Err(CorpusError::Table { path, fault }),
             Sniffed::Empty => Err(CorpusError::Empty { path }),
             Sniffed::Unknown | Sniffed::Piece => Err(CorpusError::NotATranscript { path }),
             Sniffed::Unreadable(source) => Err(CorpusError::Unreadable { path, source }),
@@ -135,6 +148,12 @@ impl Gathering {
                     self.add_chats(path, chats);
                     continue;
                 }
+                Sniffed::Table(table) => {
+                    found = true;
+                    self.add_table(table);
+                    continue;
+                }
+                Sniffed::FaultyTable(fault) => SkipReason::Table(fault),
                 Sniffed::Unreadable(error) => {
                     seen.unreadable += 1;
                     SkipReason::Unreadable(error)
@@ -153,6 +172,12 @@ impl Gathering {
             }
         }
         if found { Ok(()) } else { Err(CorpusError::NoTranscript { path: asked.to_owned(), seen }) }
+    }
+
+    fn add_table(&mut self, table: Found) {
+        if self.is_new(table.path()) {
+            self.tables.push(table);
+        }
     }
 
     /// Adds the chats of a file, and says what of it holds none.
@@ -246,6 +271,9 @@ fn sniff(path: &Path) -> Sniffed {
         Ok(head) => head,
         Err(error) => return Sniffed::Unreadable(error),
     };
+    if head.starts_with(MAGIC) {
+        return tables::open(path).map_or_else(Sniffed::FaultyTable, Sniffed::Table);
+    }
     let one = |agent, id, parent| Sniffed::Threads(vec![Thread { path: path.to_owned(), agent, id, parent }]);
     if let Some(id) = claude_code::recognise(&head, path) {
         one(Agent::ClaudeCode, id, None)
@@ -316,9 +344,11 @@ fn is_obviously_not_data(path: &Path) -> bool {
     extension(path).is_some_and(|extension| NOT_DATA.contains(&extension.as_str()))
 }
 
-/// Whether a user would expect a file of this name to be used: JSON in one of its forms. Claude Code writes a `.meta.json` beside each
+/// Whether a user would expect a file of this name to be used: JSON in one of its forms, or a table. Claude Code writes a `.meta.json` beside each
 /// subagent's transcript; it holds no conversation.
 fn looks_like_data(path: &Path) -> bool {
     let is_sidecar = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".meta.json"));
-    !is_sidecar && extension(path).is_some_and(|extension| matches!(extension.as_str(), "json" | "jsonl" | "ndjson"))
+    !is_sidecar
+        && extension(path)
+            .is_some_and(|extension| matches!(extension.as_str(), "json" | "jsonl" | "ndjson" | "parquet"))
 }

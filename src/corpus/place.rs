@@ -1,8 +1,11 @@
 //! Where the bytes of a transcript lie, so that they can be read when they are needed and not before.
 
+use crate::session::swe_chat::Record;
+use crate::table::Rows;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where some of a session's bytes lie. Places are in the order of their paths.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +28,17 @@ pub enum Holder {
         /// The byte after the last.
         end: u64,
     },
+    /// Rows of the table in that file: turns of the session.
+    Rows(Rows),
+    /// What the table in that file says of the session in a row of its own; it is small, and was read when it was found.
+    Record(Arc<Record>),
+}
+
+impl Holder {
+    /// Whether a table holds it, and not the bytes of a transcript.
+    pub fn is_table(&self) -> bool {
+        matches!(self, Holder::Rows(_) | Holder::Record(_))
+    }
 }
 
 impl Place {
@@ -36,9 +50,10 @@ impl Place {
     /// The bytes.
     ///
     /// # Errors
-    /// Those of the system: a file may have gone since it was found.
+    /// Those of the system: a file may have gone since it was found. What lies in a table is no bytes of a transcript.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         match self.holder {
+            Holder::Rows(_) | Holder::Record(_) => Err(io::ErrorKind::Unsupported.into()),
             Holder::File => fs::read(&self.path),
             Holder::Span { start, end } => {
                 let mut file = File::open(&self.path)?;
@@ -56,7 +71,9 @@ impl Place {
     /// Those of [`Place::read`].
     pub fn hash(&self, hasher: &mut blake3::Hasher) -> io::Result<()> {
         match self.holder {
-            Holder::File | Holder::Span { .. } => hasher.update_reader(File::open(&self.path)?).map(|_| ()),
+            Holder::File | Holder::Span { .. } | Holder::Rows(_) | Holder::Record(_) => {
+                hasher.update_reader(File::open(&self.path)?).map(|_| ())
+            }
         }
     }
 }

@@ -4,12 +4,12 @@
 //! the client put in; `steps` turns rows into what each says on its own, and `assemble` (with `queue` and `result`) into events.
 
 mod assemble;
-mod input;
-mod queue;
-mod result;
+pub(super) mod input;
+pub(super) mod queue;
+pub(super) mod result;
 mod row;
 mod steps;
-mod text;
+pub(super) mod text;
 
 use super::lines::for_each_record;
 use super::{Agent, ReadReport, Session, SessionBuilder};
@@ -122,7 +122,7 @@ fn cut_row(line: &[u8]) -> Option<String> {
 }
 
 /// An id without the date (`2026-01-21-…`) that some containers put before it.
-fn without_date(id: &str) -> &str {
+pub(super) fn without_date(id: &str) -> &str {
     let dated = id.len() > 11
         && id
             .bytes()
