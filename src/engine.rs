@@ -16,7 +16,7 @@ use crate::config::Rater;
 use crate::llm::client::Client;
 use crate::llm::pace::{Limits, Pacer};
 use crate::llm::retry::Backoff;
-use crate::material;
+use crate::material::{self, Material};
 use crate::prompt::Prompter;
 use crate::redact::{self, Redactions};
 use crate::run::{Annotation, Manifest, RunError, Settings, Totals, Writer, write_json};
@@ -141,10 +141,10 @@ pub async fn run(
     let _locks = lock(&plan)?;
     let (sender, mut works) = mpsc::channel::<Work>(sending.concurrency.max(16) * 2);
     let producer = {
-        let (plan, redacted) = (plan.clone(), settings.redacted);
+        let (plan, redacted, sees) = (plan.clone(), settings.redacted, rater.sees());
         tokio::task::spawn_blocking(move || {
             let mut redactions = vec![Redactions::default(); plan.tasks.len() + 1];
-            produce(&plan, samples, redacted, &sender, &mut redactions).map(|()| redactions)
+            produce(&plan, samples, Showing { redacted, sees }, &sender, &mut redactions).map(|()| redactions)
         })
     };
     let mut pipeline = Pipeline {
@@ -321,12 +321,20 @@ async fn until(deadline: Option<Instant>) {
     }
 }
 
+/// What a rater is shown.
+#[derive(Clone, Copy)]
+struct Showing {
+    redacted: bool,
+    /// Whether it is shown anything.
+    sees: bool,
+}
+
 /// Reads the sessions in order and sends their units; ends when nobody takes them any more. Counts what was replaced: an entry a task,
 /// and one of all sessions at the end.
 fn produce(
     plan: &Plan,
     samples: u32,
-    redacted: bool,
+    showing: Showing,
     sender: &mpsc::Sender<Work>,
     redactions: &mut [Redactions],
 ) -> Result<(), EngineError> {
@@ -336,7 +344,7 @@ fn produce(
         if !plan.tasks.iter().any(|task| task.selection.touches(at)) {
             continue;
         }
-        let (session, replaced) = redact::read(source, redacted)?;
+        let (session, replaced) = redact::read(source, showing.redacted)?;
         let session = Arc::new(session);
         let touched = plan.tasks.iter().map(|task| task.selection.touches(at)).chain([true]);
         redactions.iter_mut().zip(touched).filter(|(_, touched)| *touched).for_each(|(sum, _)| sum.absorb(&replaced));
@@ -346,8 +354,11 @@ fn produce(
                 if !task.selection.holds(at, nth) {
                     continue;
                 }
-                let material = material::render(&session, &unit, &task.codebook.sees);
-                let prompt = if has_prompts {
+                let material = match showing.sees {
+                    true => material::render(&session, &unit, &task.codebook.sees),
+                    false => Material::nothing(),
+                };
+                let prompt = if has_prompts && showing.sees {
                     Some(prompter.render(&task.codebook.task, &session, &unit, &material)?)
                 } else {
                     None
@@ -404,6 +415,7 @@ fn write_manifest(
     let (model, endpoint, max_output_tokens) = match rater {
         Rater::Cues => ("baseline/cues".to_owned(), None, None),
         Rater::Majority => ("baseline/majority".to_owned(), None, None),
+        Rater::Labels => ("dataset/labels".to_owned(), None, None),
         Rater::Model(model) => (model.name.to_string(), Some(model.endpoint.base_url.clone()), model.max_output_tokens),
     };
     let mut manifest = Manifest {

@@ -42,6 +42,14 @@ pub struct Material {
     pub shown: Vec<u32>,
 }
 
+impl Material {
+    /// What a rater gets who is asked nothing.
+    pub fn nothing() -> Material {
+        let coverage = Coverage { tokens: 0.0, prompts: 0.0 };
+        Material { text: String::new(), open: String::new(), close: String::new(), coverage, shown: Vec::new() }
+    }
+}
+
 /// How much of what a rater could have seen is in the material, as shares from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {

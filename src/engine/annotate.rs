@@ -4,6 +4,7 @@ use super::ask::{AskError, Asker, Purpose, Unanswered};
 use crate::answer::{self, Answer};
 use crate::codebook::Codebook;
 use crate::config::Rater;
+use crate::llm::existing::{self, Existing};
 use crate::llm::{End, Part, Request, Role, Turn, baseline};
 use crate::material::{Coverage, Material};
 use crate::prompt::Prompt;
@@ -71,6 +72,12 @@ struct Verdict {
 }
 
 impl Verdict {
+    /// An answer that nobody was asked for.
+    fn answered(fields: Map<String, Value>) -> Verdict {
+        let answer = Some(Answer { fields, evidence: Vec::new(), repaired: None });
+        Verdict { status: Status::Ok, detail: None, answer, paid: Vec::new(), unanswered: 0 }
+    }
+
     fn none(status: Status, detail: impl Into<String>, paid: Vec<StoredResponse>) -> Verdict {
         Verdict { status, detail: Some(detail.into()), answer: None, paid, unanswered: 0 }
     }
@@ -78,19 +85,21 @@ impl Verdict {
 
 /// Annotates without asking anyone.
 pub fn baseline_row(context: &RunContext, rater: &Rater, work: Work) -> Annotation {
+    if let Rater::Labels = rater {
+        let verdict = match existing::label(&context.codebook, &work.session, &work.unit) {
+            Existing::Answer(fields) => Verdict::answered(fields),
+            Existing::None(why) => Verdict::none(Status::Skipped, why, Vec::new()),
+            Existing::Invalid(why) => Verdict::none(Status::Invalid, why, Vec::new()),
+        };
+        return row(context, work, verdict, None);
+    }
     let fields = match rater {
         Rater::Majority => context.majority.clone(),
         _ => Some(baseline::cues(&context.codebook, &work.session, &work.unit)),
     };
     let verdict = match (&work.prompt, fields) {
         (None, _) => nothing_to_ask(),
-        (Some(_), Some(fields)) => Verdict {
-            status: Status::Ok,
-            detail: None,
-            answer: Some(Answer { fields, evidence: Vec::new(), repaired: None }),
-            paid: Vec::new(),
-            unanswered: 0,
-        },
+        (Some(_), Some(fields)) => Verdict::answered(fields),
         (Some(_), None) => {
             Verdict::none(Status::Skipped, "there is no gold to take the most frequent answer from", Vec::new())
         }
