@@ -141,3 +141,6 @@ impl Batch {
         self.columns.get_mut(column).and_then(|cells| cells.get_mut(row)).map(std::mem::take).unwrap_or_default()
     }
 }
+
+#[cfg(all(test, feature = "parquet"))]
+mod tests;

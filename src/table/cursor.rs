@@ -6,7 +6,8 @@ use parquet::basic::{ConvertedType, LogicalType, TimeUnit};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArray, DataType, Int96};
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
 use parquet::file::reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescriptor;
 use std::collections::HashMap;
@@ -57,12 +58,28 @@ impl Cursor {
 
     fn open(&self, metadata: &ParquetMetaData, column: usize) -> Result<Open> {
         let group = metadata.row_group(self.group);
+        let chunk = group.column(column);
         let locations = metadata.page_index_for_row_group(self.group).page_locations(column).cloned();
-        let rows = usize::try_from(group.num_rows())?;
-        let pages = SerializedPageReader::new(self.file.clone(), group.column(column), rows, locations)?;
+        let locations = locations.filter(|pages| are_in_place(pages, chunk, group.num_rows()));
+        let pages = SerializedPageReader::new(self.file.clone(), chunk, usize::try_from(group.num_rows())?, locations)?;
         let descriptor = metadata.file_metadata().schema_descr().column(column);
         Ok(Open { reader: get_column_reader(descriptor, Box::new(pages)), row: 0 })
     }
+}
+
+/// Whether an index of pages fits its column. The pages can be found without one.
+fn are_in_place(pages: &[PageLocation], chunk: &ColumnChunkMetaData, rows: i64) -> bool {
+    let (start, length) = chunk.byte_range();
+    let (Ok(start), Ok(length)) = (i64::try_from(start), i64::try_from(length)) else { return false };
+    let mut end = start;
+    let mut row = -1;
+    pages.first().is_some_and(|first| first.first_row_index == 0)
+        && pages.iter().all(|page| {
+            let follows = page.offset >= end && page.first_row_index > row && page.compressed_page_size >= 0;
+            end = page.offset.saturating_add(i64::from(page.compressed_page_size));
+            row = page.first_row_index;
+            follows && end <= start.saturating_add(length) && row < rows
+        })
 }
 
 fn ended_early() -> ParquetError {
