@@ -47,6 +47,10 @@ pub enum ConfigError {
     #[error("there is no model `baseline/{0}`")]
     #[diagnostic(help("the built-in models are baseline/cues and baseline/majority"))]
     UnknownBaseline(String),
+    /// The data has no such model.
+    #[error("there is no model `dataset/{0}`")]
+    #[diagnostic(help("dataset/labels stands for the labels that came with the sessions"))]
+    UnknownDataset(String),
     /// A provider table lacks something.
     #[error("[provider.{name}] needs `{key}`")]
     #[diagnostic(help("kind is openai, anthropic or gemini; base_url is what the official client takes"))]
@@ -264,15 +268,22 @@ pub enum Rater {
     Cues,
     /// The most frequent gold answer.
     Majority,
+    /// Whoever made the labels that came with the data.
+    Labels,
     /// A model behind an endpoint.
     Model(Box<Model>),
 }
 
 impl Rater {
+    /// Whether the rater is shown anything: labels that came with the data were made from what others saw.
+    pub fn sees(&self) -> bool {
+        !matches!(self, Rater::Labels)
+    }
+
     /// Whether what the rater sees leaves this machine.
     pub fn is_remote(&self) -> bool {
         match self {
-            Rater::Cues | Rater::Majority => false,
+            Rater::Cues | Rater::Majority | Rater::Labels => false,
             Rater::Model(model) => !stays_here(&model.endpoint.base_url),
         }
     }
@@ -351,6 +362,12 @@ impl Config {
                 other => Err(ConfigError::UnknownBaseline(other.to_owned())),
             };
         }
+        if name.provider == "dataset" {
+            return match name.model.as_str() {
+                "labels" => Ok(Rater::Labels),
+                other => Err(ConfigError::UnknownDataset(other.to_owned())),
+            };
+        }
         let table = self.provider.get(&name.provider).cloned();
         let built_in = ProviderKind::BUILT_IN.iter().find(|(known, _)| *known == name.provider).map(|(_, kind)| *kind);
         let unknown = || ConfigError::UnknownProvider {
@@ -358,7 +375,7 @@ impl Config {
             known: ProviderKind::BUILT_IN
                 .iter()
                 .map(|(known, _)| (*known).to_owned())
-                .chain(["baseline".to_owned()])
+                .chain(["baseline".to_owned(), "dataset".to_owned()])
                 .chain(
                     self.provider
                         .keys()

@@ -12,14 +12,16 @@ mod place;
 mod references;
 mod repository;
 mod sniff;
+mod tables;
 
 pub use entire::{FoundRepository, Record};
 pub use place::{Holder, Place};
 pub use repository::Repository;
+pub use tables::TableFault;
 
 use crate::session::chat::Conversation;
 use crate::session::{
-    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code,
+    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code, swe_chat,
 };
 use gathering::{Gathering, extension};
 use rayon::prelude::*;
@@ -73,6 +75,8 @@ pub enum SkipReason {
     /// It is a session's folder in a checkpoint that has no transcript but `transcript.jsonl`: a retelling without cached tokens, in which skills
     /// look like prompts.
     OnlyRetold,
+    /// It is a table, of which not everything can be used.
+    Table(TableFault),
     /// It is a symbolic link found in a folder: what it points at may be anywhere, or be in the corpus already.
     SymbolicLink,
     /// It could not be read.
@@ -92,6 +96,7 @@ impl fmt::Display for SkipReason {
             SkipReason::OnlyRetold => {
                 f.write_str("the session's transcript is there in short only (transcript.jsonl, not full.jsonl)")
             }
+            SkipReason::Table(fault) => fault.fmt(f),
             SkipReason::SymbolicLink => f.write_str("a symbolic link"),
             SkipReason::Unreadable(error) => write!(f, "cannot be read: {error}"),
         }
@@ -180,6 +185,25 @@ pub enum CorpusError {
         /// The file.
         path: PathBuf,
     },
+    /// A table that was named, but cannot be used.
+    #[error("cannot use {path}: {fault}", path = path.display())]
+    #[diagnostic(help("{}", fault.way_out()))]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: TableFault,
+    },
+    /// Tables that tell of sessions, and nothing that holds one.
+    #[error("no conversation in {path}", path = path.display())]
+    #[diagnostic(help(
+        "its tables tell of sessions, but neither the table `conversations` nor the folder `transcripts` is with them: name the folder that \
+         holds all of them"
+    ))]
+    NoConversation {
+        /// One of the tables.
+        path: PathBuf,
+    },
     /// A file that was named, but is empty.
     #[error("empty file: {path}", path = path.display())]
     #[diagnostic(help("name a transcript, or the folder that holds them"))]
@@ -266,9 +290,10 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     for path in paths {
         gathering.add(path)?;
     }
-    let Gathering { threads, chats, records, skipped, other_files, repositories, .. } = gathering.finish();
+    let Gathering { threads, chats, tables, records, mut skipped, other_files, repositories, .. } = gathering.finish();
     let mut sources = group(threads, records);
     sources.extend(tell_apart(chats));
+    tables::join(tables, &mut sources, &mut skipped)?;
     sources.sort_by(|a, b| (&a.places, &a.id).cmp(&(&b.places, &b.id)));
     Ok(Corpus { sources, skipped, other_files, repositories })
 }
@@ -278,15 +303,24 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
-    let mut session = read_transcripts(source)?;
+    let (tables, transcript): (Vec<&Place>, Vec<&Place>) =
+        source.places.iter().partition(|place| place.holder.is_table());
+    let (rows, records) = tables::parts(&tables);
+    let mut session = if transcript.is_empty() {
+        swe_chat::read(source.agent, &source.native_id, &rows, &records)?
+    } else {
+        let mut session = read_transcript(source, &transcript)?;
+        swe_chat::complete(&mut session, &rows, &records)?;
+        session
+    };
     let (checkpoints, unread): (Vec<_>, Vec<_>) = source.records.iter().map(Record::read).partition(Result::is_ok);
     session.attach(checkpoints.into_iter().flatten().collect());
     session.read.bad += unread.len() as u64;
     Ok(session)
 }
 
-fn read_transcripts(source: &SessionSource) -> Result<Session, ReadError> {
-    let (id, places) = (&source.native_id, &source.places);
+fn read_transcript(source: &SessionSource, places: &[&Place]) -> Result<Session, ReadError> {
+    let id = &source.native_id;
     match source.agent {
         Agent::ClaudeCode => claude_code::read(id, places),
         Agent::Codex => codex::read(id, places),

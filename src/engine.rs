@@ -385,6 +385,7 @@ fn write_manifest(
     let (model, endpoint, max_output_tokens) = match rater {
         Rater::Cues => ("baseline/cues".to_owned(), None, None),
         Rater::Majority => ("baseline/majority".to_owned(), None, None),
+        Rater::Labels => ("dataset/labels".to_owned(), None, None),
         Rater::Model(model) => (model.name.to_string(), Some(model.endpoint.base_url.clone()), model.max_output_tokens),
     };
     let mut manifest = Manifest {

@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod baseline;
 pub mod client;
+pub mod existing;
 mod fault;
 pub mod gemini;
 pub mod openai;

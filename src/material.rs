@@ -56,6 +56,11 @@ pub struct Coverage {
     pub prompts: f64,
 }
 
+impl Coverage {
+    /// Nothing is in it: nobody looked at it.
+    pub const NONE: Coverage = Coverage { tokens: 0.0, prompts: 0.0 };
+}
+
 /// Renders what a rater of `unit` sees of its session. For several units of a session a [`Renderer`] does it in less time.
 pub fn render(session: &Session, unit: &Unit, sees: &Sees) -> Material {
     Renderer::new(session, sees).material(unit)

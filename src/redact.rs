@@ -266,6 +266,8 @@ fn texts(session: &mut Session) -> Vec<&mut String> {
         agent_percentage: _,
         // No rater sees what was recorded beside the transcript.
         checkpoints: _,
+        // No rater sees them.
+        labels: _,
         read: _,
     } = session;
     let mut texts: Vec<&mut String> = models.iter_mut().collect();

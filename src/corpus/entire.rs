@@ -113,7 +113,9 @@ impl Identity {
                     Identity::File(place.path.clone())
                 }
             }
-            Holder::File | Holder::Span { .. } => Identity::File(place.path.clone()),
+            Holder::File | Holder::Span { .. } | Holder::Rows(_) | Holder::Record(_) => {
+                Identity::File(place.path.clone())
+            }
         }
     }
 }
@@ -215,7 +217,9 @@ impl Gathering {
                 },
                 Sniffed::Empty => SkipReason::Empty,
                 Sniffed::Unreadable(error) => SkipReason::Unreadable(error),
-                Sniffed::Chats(_) | Sniffed::Piece | Sniffed::Unknown => SkipReason::NotATranscript,
+                Sniffed::Table(_) | Sniffed::FaultyTable(_) | Sniffed::Chats(_) | Sniffed::Piece | Sniffed::Unknown => {
+                    SkipReason::NotATranscript
+                }
             };
             self.skipped.push(Skipped { path, reason });
         }

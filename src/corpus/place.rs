@@ -2,6 +2,8 @@
 
 use super::repository::Repository;
 use crate::session::copies::Stored;
+use crate::session::swe_chat::Record;
+use crate::table::Rows;
 use gix_hash::ObjectId;
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -39,6 +41,17 @@ pub enum Holder {
     },
     /// Several places, one behind the other: a transcript that was too long for one file. Each part ends a line, with or without a line end.
     Parts(Vec<Place>),
+    /// Rows of the table in that file: turns of the session.
+    Rows(Rows),
+    /// What the table in that file says of the session in a row of its own; it is small, and was read when it was found.
+    Record(Arc<Record>),
+}
+
+impl Holder {
+    /// Whether a table holds it, and not the bytes of a transcript.
+    pub fn is_table(&self) -> bool {
+        matches!(self, Holder::Rows(_) | Holder::Record(_))
+    }
 }
 
 impl Place {
@@ -50,9 +63,10 @@ impl Place {
     /// The bytes.
     ///
     /// # Errors
-    /// Those of the system: a file may have gone since it was found, an object may be damaged.
+    /// Those of the system: a file may have gone since it was found, an object may be damaged. What lies in a table is no bytes of a transcript.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         match &self.holder {
+            Holder::Rows(_) | Holder::Record(_) => Err(io::ErrorKind::Unsupported.into()),
             Holder::File => fs::read(&self.path),
             Holder::Span { start, end } => {
                 let mut file = File::open(&self.path)?;
@@ -85,6 +99,7 @@ impl Place {
             Holder::Span { start, end } => Ok(end - start),
             Holder::Blob { repository, id } => repository.len(*id),
             Holder::Parts(parts) => parts.iter().map(Place::len).sum(),
+            Holder::Rows(_) | Holder::Record(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -102,7 +117,9 @@ impl Place {
     /// Those of [`Place::read`].
     pub fn hash(&self, hasher: &mut blake3::Hasher) -> io::Result<()> {
         match &self.holder {
-            Holder::File | Holder::Span { .. } => hasher.update_reader(File::open(&self.path)?).map(|_| ()),
+            Holder::File | Holder::Span { .. } | Holder::Rows(_) | Holder::Record(_) => {
+                hasher.update_reader(File::open(&self.path)?).map(|_| ())
+            }
             Holder::Blob { repository, id } => {
                 hasher.update(&repository.blob(*id)?);
                 Ok(())

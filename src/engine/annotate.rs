@@ -6,6 +6,7 @@ use super::warmth::Beginnings;
 use crate::answer::{self, Answer};
 use crate::codebook::Codebook;
 use crate::config::Rater;
+use crate::llm::existing::{self, Existing};
 use crate::llm::{End, Part, Request, Response, Role, Turn, baseline};
 use crate::material::Coverage;
 use crate::run::{Annotation, Status};
@@ -98,6 +99,12 @@ struct Verdict {
 }
 
 impl Verdict {
+    /// An answer that nobody was asked for.
+    fn answered(fields: Map<String, Value>) -> Verdict {
+        let answer = Some(Answer { fields, evidence: Vec::new(), repaired: None });
+        Verdict { status: Status::Ok, detail: None, answer, paid: Vec::new(), unanswered: 0 }
+    }
+
     fn none(status: Status, detail: impl Into<String>, paid: Vec<StoredResponse>) -> Verdict {
         Verdict { status, detail: Some(detail.into()), answer: None, paid, unanswered: 0 }
     }
@@ -105,19 +112,21 @@ impl Verdict {
 
 /// Annotates without asking anyone.
 pub fn baseline_row(context: &RunContext, rater: &Rater, work: Work) -> Annotation {
+    if let Rater::Labels = rater {
+        let verdict = match existing::label(&context.codebook, &work.session, &work.unit) {
+            Existing::Answer(fields) => Verdict::answered(fields),
+            Existing::None(why) => Verdict::none(Status::Skipped, why, Vec::new()),
+            Existing::Invalid(why) => Verdict::none(Status::Invalid, why, Vec::new()),
+        };
+        return row(context, work, verdict, None);
+    }
     let fields = match rater {
         Rater::Majority => context.majority.clone(),
         _ => Some(baseline::cues(&context.codebook, &work.session, &work.unit)),
     };
     let verdict = match (work.is_asked, fields) {
         (false, _) => nothing_to_ask(),
-        (true, Some(fields)) => Verdict {
-            status: Status::Ok,
-            detail: None,
-            answer: Some(Answer { fields, evidence: Vec::new(), repaired: None }),
-            paid: Vec::new(),
-            unanswered: 0,
-        },
+        (true, Some(fields)) => Verdict::answered(fields),
         (true, None) => {
             Verdict::none(Status::Skipped, "there is no gold to take the most frequent answer from", Vec::new())
         }
@@ -297,7 +306,7 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
         detail,
         fields,
         evidence,
-        coverage: if is_asked { coverage } else { Coverage { tokens: 0.0, prompts: 0.0 } },
+        coverage: if is_asked { coverage } else { Coverage::NONE },
         usage,
         cost_usd,
         cached: !paid.is_empty() && paid.iter().all(|stored| stored.response.run != context.run),

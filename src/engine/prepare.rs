@@ -13,7 +13,7 @@ use crate::codebook::UnitKind;
 use crate::config::Rater;
 use crate::engine::Refresh;
 use crate::llm::PrefixCache;
-use crate::material::Renderer;
+use crate::material::{Coverage, Renderer};
 use crate::prompt::{Prompt, Prompter};
 use crate::redact::{self, Redactions};
 use crate::run::Annotation;
@@ -256,6 +256,10 @@ impl Preparing {
     ) -> Result<(), EngineError> {
         let codebook = &self.plan.tasks[task].codebook;
         let has_prompts = session.prompts().next().is_some();
+        if !self.rater.sees() {
+            chosen.into_iter().for_each(|(first, unit)| self.unseen(task, session, first, &unit, sending));
+            return Ok(());
+        }
         let renderer = Renderer::new(session, &codebook.sees);
         for (first, unit) in chosen {
             let material = renderer.material(&unit);
@@ -277,6 +281,17 @@ impl Preparing {
             }
         }
         Ok(())
+    }
+
+    /// Hands over a unit whose rater looks at nothing that could be rendered.
+    fn unseen(&self, task: usize, session: &Arc<Session>, first: usize, unit: &Unit, sending: &mut Sending<'_>) {
+        for sample in 0..self.samples {
+            let position = first + sample as usize;
+            let (unit, session, shown) = (unit.clone(), session.clone(), Arc::from([]));
+            let work = Work { task, position, unit, session, coverage: Coverage::NONE, shown, is_asked: false, sample };
+            let row = Box::new(baseline_row(&self.contexts[task], &self.rater, work));
+            sending.send(Prepared::Row { task, position, row }, 0);
+        }
     }
 
     fn unit(&self, work: Work, prompt: Option<&Prompt>, sending: &mut Sending<'_>) -> Result<(), StoreError> {

@@ -5,12 +5,12 @@
 
 mod assemble;
 mod identity;
-mod input;
-mod queue;
-mod result;
+pub(super) mod input;
+pub(super) mod queue;
+pub(super) mod result;
 mod row;
 mod steps;
-mod text;
+pub(super) mod text;
 
 use super::copies::{self, Stored};
 use super::entire::without_date;

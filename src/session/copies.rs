@@ -43,6 +43,24 @@ pub trait Stored {
     fn load(&self) -> io::Result<Cow<'_, [u8]>>;
 }
 
+impl<S: Stored> Stored for &S {
+    fn path(&self) -> &Path {
+        (**self).path()
+    }
+
+    fn file(&self) -> Option<&Path> {
+        (**self).file()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+
+    fn load(&self) -> io::Result<Cow<'_, [u8]>> {
+        (**self).load()
+    }
+}
+
 /// Bytes in memory under a path that need not exist.
 impl Stored for (PathBuf, Vec<u8>) {
     fn path(&self) -> &Path {
