@@ -24,6 +24,7 @@
 
 pub mod source_error;
 pub mod usage;
+pub mod frame;
 pub mod session;
 pub mod corpus;
 pub mod filter;
