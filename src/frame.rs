@@ -6,8 +6,11 @@ mod json_lines;
 #[cfg(feature = "parquet")]
 mod parquet;
 
+pub(crate) use json_lines::Row;
+
 use jiff::Timestamp;
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, Write};
 
 /// What the cells of a column hold.
@@ -138,6 +141,12 @@ pub enum Format {
     JsonLines,
     /// Parquet.
     Parquet,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.extension())
+    }
 }
 
 /// This program was built without the feature `parquet`.

@@ -30,6 +30,7 @@ pub mod corpus;
 pub mod filter;
 pub mod redact;
 pub mod unit;
+pub mod export;
 pub mod shipped;
 pub mod codebook;
 pub mod material;

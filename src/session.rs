@@ -16,6 +16,7 @@ mod document;
 pub mod gemini_cli;
 mod input;
 pub mod lines;
+mod names;
 pub mod open_code;
 pub mod tool;
 mod value;
