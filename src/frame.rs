@@ -7,6 +7,7 @@ mod json_lines;
 mod parquet;
 
 pub(crate) use json_lines::Row;
+pub use json_lines::escape_controls;
 
 use jiff::Timestamp;
 use std::borrow::Cow;

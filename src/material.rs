@@ -114,7 +114,7 @@ struct Line {
 impl Line {
     fn render(session: &Session, event: &Event, target: Option<u32>, sees: &Sees, largest: usize) -> Line {
         let is_target = target == Some(event.number);
-        let (label, words, amount) = describe(event, sees);
+        let (label, words, amount) = describe(event, sees.tool_calls, sees.tool_results);
         let shown = match amount {
             Amount::Full => cut_middle(&words, largest, usize::MAX),
             Amount::Head => cut_middle(&words, HEAD_BYTES.min(largest), HEAD_LINES),
@@ -141,9 +141,9 @@ impl Line {
     }
 }
 
-/// Who or what, the words, and how much of them to show.
-fn describe<'e>(event: &'e Event, sees: &Sees) -> (String, Cow<'e, str>, Amount) {
-    let words = |text: &'e str| printable(text);
+/// Who or what, the words, and how much of them to show, where so much is shown of the input and of the results of tools.
+pub(crate) fn describe(event: &Event, tool_calls: Amount, tool_results: Amount) -> (String, Cow<'_, str>, Amount) {
+    let words = printable;
     match &event.body {
         EventBody::Prompt(prompt) => {
             let how = match prompt.channel {
@@ -161,7 +161,7 @@ fn describe<'e>(event: &'e Event, sees: &Sees) -> (String, Cow<'e, str>, Amount)
         EventBody::Reply { text } => ("AGENT".to_owned(), words(text), Amount::Full),
         EventBody::ToolCall(call) => {
             let name: String = printable(&call.name).chars().filter(|c| !c.is_control()).take(60).collect();
-            (format!("TOOL {name} ({})", category(call.category)), words(&call.input), sees.tool_calls)
+            (format!("TOOL {name} ({})", category(call.category)), words(&call.input), tool_calls)
         }
         EventBody::ToolResult(result) => {
             let of = result.call.map(|call| format!(" of {call}")).unwrap_or_default();
@@ -172,7 +172,7 @@ fn describe<'e>(event: &'e Event, sees: &Sees) -> (String, Cow<'e, str>, Amount)
                 ToolOutcome::Interrupted => ", interrupted",
             };
             // A refusal's text is the harness's boilerplate; the user's own words follow as a prompt.
-            let amount = if result.outcome == ToolOutcome::Rejected { Amount::None } else { sees.tool_results };
+            let amount = if result.outcome == ToolOutcome::Rejected { Amount::None } else { tool_results };
             (format!("RESULT{of}{outcome}"), words(&result.text), amount)
         }
         EventBody::Interruption { during_tool } => {

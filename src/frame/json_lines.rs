@@ -2,25 +2,41 @@
 
 use super::{Cell, Column};
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::borrow::Cow;
 use std::io::{self, Write};
+
+/// JSON in which no character steers a terminal: those that JSON lets stand as they are (U+007F to U+009F) are escaped, which changes
+/// no value.
+pub fn escape_controls(json: &str) -> Cow<'_, str> {
+    let steers = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+    if !json.contains(steers) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        match steers(c) {
+            true => escaped.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
 
 /// Writes rows as JSON lines.
 pub(super) struct JsonLines<W> {
     to: W,
     columns: Vec<Column>,
-    line: Vec<u8>,
 }
 
 impl<W: Write> JsonLines<W> {
     pub(super) fn new(to: W, columns: Vec<Column>) -> JsonLines<W> {
-        JsonLines { to, columns, line: Vec::new() }
+        JsonLines { to, columns }
     }
 
     pub(super) fn row(&mut self, cells: &[Cell<'_>]) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, &Row { columns: &self.columns, cells })?;
-        self.line.push(b'\n');
-        self.to.write_all(&self.line)
+        let line = serde_json::to_string(&Row { columns: &self.columns, cells })?;
+        self.to.write_all(escape_controls(&line).as_bytes())?;
+        self.to.write_all(b"\n")
     }
 
     pub(super) fn finish(mut self) -> io::Result<W> {
@@ -78,7 +94,7 @@ mod tests {
         let at: jiff::Timestamp = "2026-05-01T10:00:00.123456Z".parse().unwrap();
         lines
             .row(&[
-                "tab\t\"quote\" \u{1b}[2J\u{2028} é".into(),
+                "tab\t\"quote\" \u{1b}[2J\u{2028} é\u{9b}2J\u{7f}".into(),
                 Cell::Texts(vec!["a", "b"]),
                 7u32.into(),
                 0.5.into(),
@@ -93,7 +109,7 @@ mod tests {
             concat!(
                 r#"{"name":"tab\t\"quote\" \u001b[2J"#,
                 "\u{2028}",
-                r#" é","models":["a","b"],"count":7,"share":0.5,"is_last":true,"at":"2026-05-01T10:00:00.123456Z"}"#,
+                r#" é\u009b2J\u007f","models":["a","b"],"count":7,"share":0.5,"is_last":true,"at":"2026-05-01T10:00:00.123456Z"}"#,
                 "\n",
                 r#"{"name":"","models":[],"count":null,"share":null,"is_last":null,"at":null}"#,
                 "\n"
