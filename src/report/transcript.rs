@@ -48,7 +48,11 @@ pub fn transcript(session: &Session, view: &View) -> String {
     let mut text = facts(session);
     let shown: Vec<&Event> = session.events.iter().filter(|event| view.events.contains(&event.number)).collect();
     let (Some(first), Some(last)) = (shown.first(), shown.last()) else {
-        text.push_str(&format!("\n(no events from {} to {})\n", view.events.start(), view.events.end()));
+        let last = match *view.events.end() {
+            u32::MAX => "the end".to_owned(),
+            last => last.to_string(),
+        };
+        text.push_str(&format!("\n(no events from {} to {last})\n", view.events.start()));
         return text;
     };
     let events = session.events.len() as u32;

@@ -4,14 +4,20 @@ mod agree;
 mod agree_task;
 mod annotate;
 mod bad_input;
+mod browse;
 mod codebooks;
 mod context;
+mod export;
 mod fake;
 mod faults;
 mod init;
 mod interrupt;
+#[cfg(unix)]
+mod paging;
 mod project;
 mod redact;
 mod requests;
 mod sessions;
 mod stops;
+#[cfg(unix)]
+mod terminal;
