@@ -14,6 +14,8 @@ mod init;
 mod interrupt;
 #[cfg(unix)]
 mod paging;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 mod project;
 mod redact;
 mod requests;
