@@ -1,5 +1,9 @@
 //! What can be typed: clap structs only.
 
+pub mod sessions;
+
+pub use sessions::{Export, Sessions, SessionsVerb};
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -10,7 +14,7 @@ const TEMPLATE: &str = "\
 
 Annotate
   init [DIR]         a project to start from: configuration, codebooks, sample sessions with gold
-  sessions PATH…     what is found at some paths; what a rater would see of a unit
+  sessions PATH…     what is found at some paths; one session to read; tables for pandas, polars, DuckDB
   annotate [TASK…]   annotate sessions with a model; without one, with the built-in baseline
   runs [RUN]         the runs here: states, tokens, cost
 Judge
@@ -57,10 +61,13 @@ pub enum Verb {
     /// A project to start from: config.toml, prompts/ and gold/, never overwriting a file.
     #[command(after_help = "Example:\n  interrater init study && cd study && interrater annotate")]
     Init(Init),
-    /// What the readers find at some paths: one line a session.
+    /// What the readers find at some paths: one line a session, then sums by agent and model.
     #[command(
-        after_help = "Examples:\n  interrater sessions ~/.claude/projects\n  interrater sessions gold/sessions --json\n  \
-        interrater sessions gold/sessions --show UNIT --task pushback"
+        after_help = "Examples:\n  interrater sessions ~/.claude/projects --sort started --reverse --limit 20\n  \
+        interrater sessions gold/sessions --json\n  interrater sessions gold/sessions --show UNIT\n  \
+        interrater sessions gold/sessions --show UNIT --task pushback\n  \
+        interrater sessions export ~/.claude/projects --output tables/ --format parquet\n\n\
+        A folder called `export` is given as ./export."
     )]
     Sessions(Sessions),
     /// Annotate sessions: every task of the configuration, or those that are named.
@@ -86,29 +93,6 @@ pub struct Init {
     /// Where.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-}
-
-/// `sessions`.
-#[derive(Debug, Args)]
-pub struct Sessions {
-    /// Files, folders, globs [default: those of the configuration].
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<String>,
-    /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
-    #[arg(long = "where", value_name = "EXPR")]
-    pub filter: Option<String>,
-    /// Print what a rater would see of this unit.
-    #[arg(long, value_name = "UNIT", requires = "task")]
-    pub show: Option<String>,
-    /// The task that the rater has.
-    #[arg(long, value_name = "TASK", requires = "show")]
-    pub task: Option<String>,
-    /// Replace secrets, e-mail addresses and home names [default: where a rater's sessions leave this machine].
-    #[arg(long, requires = "show", conflicts_with = "no_redact")]
-    pub redact: bool,
-    /// Show the session as it is.
-    #[arg(long, requires = "show")]
-    pub no_redact: bool,
 }
 
 /// What a pair of flags asks for, if it asks for anything.

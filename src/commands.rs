@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod annotate;
 pub mod init;
+pub mod pager;
 pub mod progress;
 pub mod runs;
 pub mod sessions;
@@ -11,6 +12,7 @@ pub mod threshold;
 use interrater::cli::Common;
 use interrater::codebook::Library;
 use interrater::config::{Config, expand_home};
+use interrater::frame::escape_controls;
 use miette::{Diagnostic, IntoDiagnostic, Result};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -78,6 +80,40 @@ pub enum UsageError {
         /// What units there are.
         hint: String,
     },
+    /// There is no such session.
+    #[error("there is no session `{0}` here")]
+    #[diagnostic(help("`interrater sessions` lists those that there are"))]
+    UnknownSession(String),
+    /// Several ids begin so.
+    #[error("{count} sessions begin with `{session}`")]
+    #[diagnostic(help("write more of the id: {names}"))]
+    SeveralSessions {
+        /// The beginning.
+        session: String,
+        /// How many.
+        count: usize,
+        /// Some of them.
+        names: String,
+    },
+    /// The session has no such prompt.
+    #[error("there is no prompt `{unit}` here")]
+    #[diagnostic(help("{hint}"))]
+    UnknownPrompt {
+        /// The unit asked for.
+        unit: String,
+        /// What prompts there are.
+        hint: String,
+    },
+    /// A subcommand after options.
+    #[error("no such file or folder: export")]
+    #[diagnostic(help("for the subcommand write `interrater sessions export PATH…`, with its options after it"))]
+    ExportComesFirst,
+    /// Stdout can hold one of two things.
+    #[error("--json and --output - both want stdout")]
+    #[diagnostic(help(
+        "leave --json out: --output - prints JSON lines; or name a file, and --json says what was written"
+    ))]
+    TwoThingsOnStdout,
     /// Nothing can be resampled by this in a task's gold.
     #[error("units of a task cannot be resampled by `{0}`")]
     #[diagnostic(help("--by session or --by item; other columns are for a ratings file with --items"))]
@@ -205,5 +241,12 @@ fn write(text: &str) -> Result<()> {
 
 /// Prints one JSON document.
 pub fn print_json(document: &impl serde::Serialize) -> Result<()> {
-    write(&format!("{}\n", serde_json::to_string_pretty(document).into_diagnostic()?))
+    let text = serde_json::to_string_pretty(document).into_diagnostic()?;
+    write(&format!("{}\n", escape_controls(&text)))
+}
+
+/// Prints JSON lines, one a document.
+pub fn print_json_lines(documents: &[impl serde::Serialize]) -> Result<()> {
+    let lines: Vec<String> = documents.iter().map(serde_json::to_string).collect::<Result<_, _>>().into_diagnostic()?;
+    write(&lines.iter().map(|line| format!("{}\n", escape_controls(line))).collect::<String>())
 }

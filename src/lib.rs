@@ -25,11 +25,13 @@
 pub mod source_error;
 pub mod usage;
 pub mod table;
+pub mod frame;
 pub mod session;
 pub mod corpus;
 pub mod filter;
 pub mod redact;
 pub mod unit;
+pub mod export;
 pub mod shipped;
 pub mod codebook;
 pub mod material;

@@ -16,6 +16,7 @@ use crate::session::Session;
 use crate::unit::Unit;
 use fence::Fences;
 use line::Line;
+pub(crate) use line::describe;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

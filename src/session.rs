@@ -18,6 +18,7 @@ pub mod entire;
 pub mod gemini_cli;
 mod input;
 pub mod lines;
+mod names;
 pub mod open_code;
 pub mod swe_chat;
 pub mod tool;

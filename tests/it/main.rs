@@ -4,15 +4,25 @@ mod agree;
 mod agree_task;
 mod annotate;
 mod bad_input;
+mod browse;
 mod codebooks;
 mod context;
 mod entire_oracle;
+mod export;
 mod fake;
 mod faults;
 mod init;
 mod interrupt;
+#[cfg(unix)]
+mod paging;
+#[cfg(feature = "parquet")]
+mod parquet_file;
+#[cfg(feature = "parquet")]
+mod parquet_rows;
 mod project;
 mod redact;
 mod requests;
 mod sessions;
 mod stops;
+#[cfg(unix)]
+mod terminal;
