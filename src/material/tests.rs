@@ -100,7 +100,9 @@ fn the_start_is_cut_before_a_prompt_and_the_mark_stands_where_it_was() {
     assert_eq!(lines[1], format!("[… events {first}–{last} left out: {} events, {prompts} prompts …]", hidden.len()));
     assert_eq!(material.coverage.prompts, round((30 - prompts) as f64 / 30.0));
     let bytes = |numbers: &mut dyn Iterator<Item = u32>| -> usize {
-        numbers.map(|number| describe(&session.events[number as usize - 1], &sees(json!({}))).1.len()).sum()
+        numbers
+            .map(|number| describe(&session.events[number as usize - 1], Amount::default(), Amount::default()).1.len())
+            .sum()
     };
     let share = bytes(&mut material.shown.iter().copied()) as f64 / bytes(&mut (1..=117)) as f64;
     assert_eq!(material.coverage.tokens, round(share));
