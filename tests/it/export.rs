@@ -1,6 +1,6 @@
 //! `sessions export`: what the tables hold, where they go, and what never happens to a file.
 
-use crate::project::{Project, TONE, claude_prompt, codex, shipped};
+use crate::project::{Project, claude_prompt, codex, shipped};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -315,6 +315,7 @@ fn parquet_holds_the_documented_columns_and_the_same_cells_as_json_lines() {
 #[test]
 fn a_run_has_its_rows_as_parquet_with_their_types() {
     use crate::parquet_rows::{columns, rows};
+    use crate::project::TONE;
     let project = Project::new();
     // A field of a name that the row has already.
     project.write("prompts/tone.md", TONE.replace("name = \"reason\"", "name = \"detail\""));
