@@ -91,7 +91,7 @@ pub struct Init {
 /// `sessions`.
 #[derive(Debug, Args)]
 pub struct Sessions {
-    /// Files, folders, globs [default: those of the configuration].
+    /// Files, folders, globs, git repositories with checkpoints of Entire [default: those of the configuration].
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
@@ -126,7 +126,7 @@ pub struct Annotate {
     /// Tasks; each is a codebook in the prompts folder [default: those of the configuration, else all].
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
-    /// Files, folders, globs with transcripts.
+    /// Files, folders, globs with transcripts; git repositories with checkpoints of Entire.
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "What")]
     pub sessions: Vec<String>,
     /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
