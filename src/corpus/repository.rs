@@ -200,9 +200,10 @@ impl Repository {
         let mut bytes = Vec::new();
         self.find(id, Kind::Commit, &mut bytes)?;
         let commit = CommitRefIter::from_bytes(&bytes, gix_hash::Kind::Sha1);
-        let tree = commit.clone().tree_id().map_err(|error| damaged(id, error))?;
-        let message = commit.clone().message().map_err(|error| damaged(id, error))?.to_string();
-        let seconds = commit.clone().committer().map_or(0, |committer| committer.seconds());
+        let tree =
+            CommitRefIter::from_bytes(&bytes, gix_hash::Kind::Sha1).tree_id().map_err(|error| damaged(id, error))?;
+        let message = commit.message().map_err(|error| damaged(id, error))?.to_string();
+        let seconds = commit.committer().map_or(0, |committer| committer.seconds());
         Ok(Commit { tree, parents: commit.parent_ids().collect(), seconds, message })
     }
 

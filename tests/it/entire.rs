@@ -22,7 +22,7 @@ pub fn metadata(checkpoint: &str, session: &str, minute: usize, more: Value) -> 
 }
 
 /// The metadata of a checkpoint as a whole.
-pub fn whole(checkpoint: &str) -> Vec<u8> {
+fn whole(checkpoint: &str) -> Vec<u8> {
     json!({ "checkpoint_id": checkpoint, "strategy": "manual-commit", "branch": "next", "sessions": [{}], "files_touched": ["src/a.rs"] })
         .to_string()
         .into_bytes()

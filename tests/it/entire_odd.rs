@@ -1,6 +1,6 @@
 //! Checkpoints of Entire as they really are: split, mislabelled, repeated, damaged, incomplete; and what is done with sessions from a repository.
 
-use crate::entire::{IDS, TIDY, checkpoint, metadata, sessions, sharded, share, together, whole};
+use crate::entire::{IDS, TIDY, checkpoint, metadata, sessions, sharded, share, together};
 use crate::project::{EFFORT, Project, TONE, claude, claude_prompt, codex};
 use crate::repository::{Files, Repository};
 use gix_hash::ObjectId;
