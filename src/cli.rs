@@ -110,7 +110,7 @@ pub struct Annotate {
     /// Tasks; each is a codebook in the prompts folder [default: those of the configuration, else all].
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
-    /// Files, folders, globs with transcripts.
+    /// Files, folders, globs with transcripts; git repositories with checkpoints of Entire.
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "What")]
     pub sessions: Vec<String>,
     /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.

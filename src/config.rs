@@ -100,7 +100,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Input {
-    /// Files, folders and globs with transcripts.
+    /// Files, folders and globs with transcripts, and git repositories with checkpoints of Entire.
     pub sessions: Vec<String>,
 }
 

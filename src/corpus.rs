@@ -1,7 +1,10 @@
-//! Takes what a user points at (files, folders, globs); gives the sessions found there, each readable on its own.
+//! Takes what a user points at (files, folders, globs, git repositories); gives the sessions found there, each readable on its own.
 //!
 //! Every file's head is looked at, and content alone decides what a file is. Copies of a session and the files of its
 //! subagents become one [`SessionSource`]. Reading is separate: a corpus holds paths, never transcripts.
+//!
+//! Checkpoints of Entire lie in a folder or in a git repository: `repository` reads git's objects, `references` and `checkpoints` know where in
+//! it Entire keeps what, `commits` links its commits, and `entire` adds what is found.
 
 mod checkpoints;
 mod commits;

@@ -10,7 +10,7 @@
 //!
 //! | to change … | go to |
 //! |---|---|
-//! | how an agent's transcript is read | [`session`], one file a format; [`corpus`] finds them |
+//! | how an agent's transcript is read | [`session`], one file a format; [`corpus`] finds them, in git repositories too |
 //! | what is asked, and what counts as an answer | `prompts/`, [`codebook`], [`prompt`], [`answer`] |
 //! | what never leaves the machine | [`redact`] |
 //! | what a rater sees, what is cut | [`material`] |

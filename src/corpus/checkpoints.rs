@@ -114,6 +114,9 @@ pub(super) fn in_files(files: &[PathBuf]) -> (Vec<CheckpointFolder>, HashSet<Pat
     let sessions = known.iter().filter(|(_, names)| names.session.is_some()).map(|(folder, _)| *folder);
     let split = transcripts.iter().filter(|folder| folder.join(format!("{TRANSCRIPT}.001")).is_file()).copied();
     let sessions: BTreeSet<&Path> = sessions.chain(split).collect();
+    if known.is_empty() && sessions.is_empty() {
+        return Default::default();
+    }
     let mut checkpoints: BTreeMap<&Path, CheckpointFolder> = BTreeMap::new();
     for folder in &sessions {
         let whole = folder.parent().filter(|above| known.contains_key(above)).unwrap_or(folder);

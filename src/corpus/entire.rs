@@ -159,7 +159,10 @@ impl Gathering {
             .extend(errors.into_iter().map(|(path, error)| Skipped { path, reason: SkipReason::Unreadable(error) }));
         let found = self.add_checkpoints(folders, &links);
         if found == 0 && is_named {
-            let why = self.skipped.get(before).map(|skipped| skipped.reason.to_string());
+            let why = self.skipped.get(before).map(|skipped| match &skipped.reason {
+                SkipReason::Unreadable(error) => error.to_string(),
+                reason => format!("{}: {reason}", skipped.path.display()),
+            });
             return Err(match why {
                 Some(reason) => CorpusError::UnreadableCheckpoints { path, reason },
                 None => CorpusError::NoCheckpoints { path },

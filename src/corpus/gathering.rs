@@ -31,7 +31,7 @@ const NOT_DATA: &[&str] = &[
 struct Walked {
     files: Vec<PathBuf>,
     /// Repositories with checkpoints.
-    repositories: Vec<Box<(Repository, References)>>,
+    repositories: Vec<(Repository, References)>,
 }
 
 /// What the paths held so far.
@@ -126,8 +126,7 @@ impl Gathering {
         let Walked { mut files, repositories } = walked;
         let mut seen = Seen::default();
         let mut found = self.take_checkpoints(&mut files, &mut seen) > 0;
-        for opened in repositories {
-            let (repository, references) = *opened;
+        for (repository, references) in repositories {
             found |= self.add_repository(repository, references, false)?;
         }
         let sniffed: Vec<(PathBuf, Sniffed)> = files
@@ -277,7 +276,7 @@ impl Gathering {
         let mut repositories = Vec::new();
         for opened in opened.try_iter() {
             match opened {
-                Ok(opened) => repositories.push(opened),
+                Ok(opened) => repositories.push(*opened),
                 Err((path, error)) => self.skip_unsupported(path, error),
             }
         }

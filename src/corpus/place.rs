@@ -146,3 +146,62 @@ impl Stored for Place {
         self.read().map(Cow::Owned)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::repository;
+    use gix_object::Write;
+
+    /// The same bytes held in each way: in a folder and in a repository within it.
+    fn places(folder: &std::path::Path, bytes: &[u8]) -> Vec<Place> {
+        let path = folder.join("transcript.jsonl");
+        fs::write(&path, [b"before".as_slice(), bytes].concat()).expect("a file can be written");
+        let span = Holder::Span { start: 6, end: 6 + bytes.len() as u64 };
+        let whole = folder.join("whole.jsonl");
+        fs::write(&whole, bytes).expect("a file can be written");
+        let git = folder.join("repository.git");
+        for inner in ["objects", "refs"] {
+            fs::create_dir_all(git.join(inner)).expect("a folder can be made");
+        }
+        fs::write(git.join("HEAD"), "ref: refs/heads/main\n").expect("a file can be written");
+        let objects = gix_odb::loose::Store::at(git.join("objects"), gix_hash::Kind::Sha1);
+        let id = objects.write_buf(gix_object::Kind::Blob, bytes).expect("an object can be written");
+        let location = repository::locate(&git).expect("it is a repository");
+        let repository = Arc::new(Repository::open(location, git.clone()).expect("it can be opened"));
+        vec![
+            Place { path, holder: span },
+            Place::file(whole),
+            Place { path: git.join("shown"), holder: Holder::Blob { repository, id } },
+        ]
+    }
+
+    #[test]
+    fn bytes_are_the_same_wherever_they_lie() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        for bytes in [&b"{\"a\":1}\n{}"[..], b""] {
+            for place in places(folder.path(), bytes) {
+                assert_eq!(place.read().expect("it can be read"), bytes);
+                assert_eq!(place.len().expect("it is there"), bytes.len() as u64);
+                assert_eq!(place.is_empty().expect("it is there"), bytes.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn parts_are_joined_at_line_ends() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let parts: Vec<Place> = places(folder.path(), b"{}").into_iter().chain(places(folder.path(), b"{}")).collect();
+        fs::write(folder.path().join("whole.jsonl"), "[]\n").expect("a file can be written");
+        let mut whole = blake3::Hasher::new();
+        let place = Place { path: parts[0].path.clone(), holder: Holder::Parts(parts[1..3].to_vec()) };
+        assert_eq!(place.read().expect("it can be read"), b"[]\n{}");
+        assert_eq!(place.len().expect("it is there"), 5);
+        place.hash(&mut whole).expect("it can be read");
+        assert_eq!(whole.finalize(), blake3::hash(b"[]\n{}"));
+        let place = Place { holder: Holder::Parts(parts[2..4].to_vec()), ..place };
+        assert_eq!(place.read().expect("it can be read"), b"{}\n{}");
+        fs::remove_dir_all(folder.path().join("repository.git")).expect("a folder can be removed");
+        assert!(place.read().is_err());
+    }
+}
