@@ -10,8 +10,14 @@ mod fake;
 mod faults;
 mod init;
 mod interrupt;
+#[cfg(feature = "parquet")]
+mod parquet_file;
 mod project;
 mod redact;
 mod requests;
 mod sessions;
 mod stops;
+#[cfg(feature = "parquet")]
+mod swe_chat;
+#[cfg(feature = "parquet")]
+mod table_sessions;

@@ -148,6 +148,9 @@ impl Conversation<'_> {
         let mut typed = Vec::new();
         for piece in pieces {
             match piece {
+                Piece::Human(text) if row.is_continuation => {
+                    self.builder.injected(time, InjectedSource::Harness, text);
+                }
                 Piece::Human(text) if by_nobody => self.builder.injected(time, words::source(self.agent, text), text),
                 Piece::Human(text) => typed.push(text),
                 Piece::Command { name, arguments } => self.command(at, time, name, arguments),
