@@ -10,6 +10,8 @@ mod fake;
 mod faults;
 mod init;
 mod interrupt;
+#[cfg(not(feature = "parquet"))]
+mod no_tables;
 #[cfg(feature = "parquet")]
 mod parquet_file;
 mod project;
@@ -21,3 +23,5 @@ mod stops;
 mod swe_chat;
 #[cfg(feature = "parquet")]
 mod table_sessions;
+#[cfg(feature = "parquet")]
+mod tables;
