@@ -11,6 +11,7 @@
 //! | to change … | go to |
 //! |---|---|
 //! | how an agent's transcript is read | [`session`], one file a format; [`corpus`] finds them, in git repositories too |
+//! | how a Parquet table is read | [`table`]; [`session::swe_chat`] knows what its columns mean |
 //! | what is asked, and what counts as an answer | `prompts/`, [`codebook`], [`prompt`], [`answer`] |
 //! | what never leaves the machine | [`redact`] |
 //! | what a rater sees, what is cut | [`material`] |

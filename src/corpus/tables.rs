@@ -212,7 +212,17 @@ pub(super) fn join(
             of(Kind::Sessions).chain(of(Kind::Logs)).next().map_or_else(|| first.clone(), |t| t.path().to_owned());
         skipped.push(Skipped { path, reason: SkipReason::Table(TableFault::Mentioned(mentioned)) });
     }
-    if sources.is_empty() { Err(CorpusError::NoConversation { path: first }) } else { Ok(()) }
+    if sources.is_empty() { Err(no_conversation(first, skipped)) } else { Ok(()) }
+}
+
+/// Why tables came without a session: a table that cannot be used, or none that holds conversations.
+fn no_conversation(path: PathBuf, skipped: &mut Vec<Skipped>) -> CorpusError {
+    let is_fault = |fault: &TableFault| matches!(fault, TableFault::File(_) | TableFault::Column(_));
+    let at = skipped.iter().position(|skipped| matches!(&skipped.reason, SkipReason::Table(fault) if is_fault(fault)));
+    match at.map(|at| skipped.swap_remove(at)) {
+        Some(Skipped { path, reason: SkipReason::Table(fault) }) => CorpusError::Table { path, fault },
+        _ => CorpusError::NoConversation { path },
+    }
 }
 
 /// Gives each entry to the session that it is about, or makes it one; counts entries that are neither.

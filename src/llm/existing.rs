@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_field_of_another_type_takes_no_label() {
         let told = told("phases", &[("phases", None, "planning")]);
-        assert_eq!(told, ["invalid: the data says `planning`, and field `shares` is of type shares"]);
+        assert_eq!(told, ["invalid: the data says `planning`, and field `phases` is of type shares"]);
     }
 
     #[test]

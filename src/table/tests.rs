@@ -12,9 +12,9 @@ use tempfile::TempDir;
 #[path = "../../tests/it/parquet_file.rs"]
 mod file;
 
-/// Ten thousand rows: a number, a text now and then, a float with NaN, a flag, a time.
-fn columns() -> Columns {
-    let rows = 0..10_000_i64;
+/// So many rows: a number, a text now and then, a float with NaN, a flag, a time.
+fn columns(rows: i64) -> Columns {
+    let rows = 0..rows;
     vec![
         ("number", Cells::Whole(rows.clone().map(Some).collect())),
         ("text", Cells::Text(rows.clone().map(|row| (row % 3 != 0).then(|| format!("row {row} äöü"))).collect())),
@@ -30,7 +30,7 @@ fn columns() -> Columns {
 fn written(layout: Layout) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.parquet");
-    write(&path, &columns(), layout);
+    write(&path, &columns(10_000), layout);
     (folder, path)
 }
 
@@ -159,9 +159,7 @@ fn no_damage_makes_a_reader_panic() {
     for layout in [Layout::SNAPPY, Layout { dictionary: false, ..Layout::zstd() }] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.parquet");
-        let rows = 300;
-        let columns = columns().into_iter().map(|(name, cells)| (name, cells.first(rows))).collect();
-        write(&path, &columns, Layout { group: 100, page: 50, ..layout });
+        write(&path, &columns(300), Layout { group: 100, page: 50, ..layout });
         let whole = fs::read(&path).unwrap();
         let mut random = ChaCha8Rng::seed_from_u64(1);
         for round in 0..200 {

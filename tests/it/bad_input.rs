@@ -115,7 +115,7 @@ fn a_model_that_cannot_be_asked_is_refused_before_anything_else() {
     ");
     insta::assert_snapshot!(model("opnai/gpt-6", &[]), @"
     error: there is no provider `opnai`
-    hint: known providers: openai, anthropic, gemini, baseline; a [provider.opnai] table in config.toml adds one
+    hint: known providers: openai, anthropic, gemini, baseline, dataset; a [provider.opnai] table in config.toml adds one
     ");
     insta::assert_snapshot!(model("baseline/words", &[]), @"
     error: there is no model `baseline/words`

@@ -15,6 +15,8 @@ mod fake;
 mod faults;
 mod init;
 mod interrupt;
+#[cfg(not(feature = "parquet"))]
+mod no_tables;
 #[cfg(unix)]
 mod paging;
 #[cfg(feature = "parquet")]
@@ -29,3 +31,9 @@ mod sessions;
 mod stops;
 #[cfg(unix)]
 mod terminal;
+#[cfg(feature = "parquet")]
+mod swe_chat;
+#[cfg(feature = "parquet")]
+mod table_sessions;
+#[cfg(feature = "parquet")]
+mod tables;

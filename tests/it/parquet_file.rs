@@ -30,20 +30,6 @@ impl Cells {
         }
     }
 
-    /// The first so many cells.
-    pub fn first(self, rows: usize) -> Cells {
-        match self {
-            Cells::Text(mut cells) => {
-                cells.truncate(rows);
-                Cells::Text(cells)
-            }
-            Cells::Whole(cells) => Cells::Whole(cells[..rows].to_vec()),
-            Cells::Time(cells) => Cells::Time(cells[..rows].to_vec()),
-            Cells::Double(cells) => Cells::Double(cells[..rows].to_vec()),
-            Cells::Flag(cells) => Cells::Flag(cells[..rows].to_vec()),
-        }
-    }
-
     fn kind(&self, name: &str) -> Type {
         let (physical, logical) = match self {
             Cells::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),

@@ -36,9 +36,11 @@ pub(super) fn tell(agent: Agent, rows: &[Row], builder: &mut SessionBuilder) -> 
         agent,
         rows,
         queue: Queue::new(rows, human_rows(agent, rows)),
+        before_human: before_human(rows),
         builder,
         calls: Calls::default(),
         delegated: HashSet::new(),
+        questions: HashSet::new(),
         told: Told::default(),
         queued: Vec::new(),
         stopped_by_result: false,
@@ -74,14 +76,34 @@ fn human_rows(agent: Agent, rows: &[Row]) -> Vec<(usize, String)> {
     prompts.map(|(at, row)| (at, words(row))).filter(|(_, words)| !words.is_empty()).collect()
 }
 
+/// Of each row, whether the next that is said by anyone is in the human's name. The client runs hooks when a prompt is sent, and logs them
+/// first: the wait before them is the human's.
+fn before_human(rows: &[Row]) -> Vec<bool> {
+    let mut before = vec![false; rows.len()];
+    let mut human_next = false;
+    for (at, row) in rows.iter().enumerate().rev() {
+        before[at] = human_next;
+        match row.turn {
+            Turn::Prompt | Turn::Injected => human_next = true,
+            Turn::Progress | Turn::SystemEvent | Turn::Snapshot | Turn::Queue(_) | Turn::Unknown(_) => {}
+            _ => human_next = false,
+        }
+    }
+    before
+}
+
 struct Conversation<'a> {
     agent: Agent,
     rows: &'a [Row],
     queue: Queue<'a>,
+    /// Whether a human comes next after each row.
+    before_human: Vec<bool>,
     builder: &'a mut SessionBuilder,
     calls: Calls,
     /// What the agent told subagents to do.
     delegated: HashSet<String>,
+    /// Ids of calls that ask the human something, so that the wait for their results is the human's.
+    questions: HashSet<String>,
     told: Told,
     /// Queue operations whose text is the prompt of a row.
     queued: Vec<(usize, Vec<usize>)>,
@@ -106,8 +128,8 @@ impl Conversation<'_> {
             Turn::Call => self.call(row),
             Turn::Result => self.result(row),
             Turn::Summary => self.summary(row),
-            Turn::SystemEvent => self.system_event(row),
-            Turn::Progress => self.builder.tick(row.at, false),
+            Turn::SystemEvent => self.system_event(at, row),
+            Turn::Progress => self.builder.tick(row.at, self.before_human[at]),
             Turn::Snapshot => {}
             Turn::Queue(operation) => match self.queue.step(at, *operation) {
                 Arrival::None => {}
@@ -148,6 +170,9 @@ impl Conversation<'_> {
         let mut typed = Vec::new();
         for piece in pieces {
             match piece {
+                Piece::Human(text) if row.is_continuation => {
+                    self.builder.injected(time, InjectedSource::Harness, text);
+                }
                 Piece::Human(text) if by_nobody => self.builder.injected(time, words::source(self.agent, text), text),
                 Piece::Human(text) => typed.push(text),
                 Piece::Command { name, arguments } => self.command(at, time, name, arguments),
@@ -254,6 +279,9 @@ impl Conversation<'_> {
         {
             self.delegated.insert(words.trim().to_owned());
         }
+        if let (Some(id), "AskUserQuestion" | "ExitPlanMode") = (row.call.as_deref(), name.as_str()) {
+            self.questions.insert(id.to_owned());
+        }
         let input = self.input(&name, row, &arguments);
         self.calls.call(self.builder, row.at, Call { id: row.call.clone(), name, input });
     }
@@ -278,7 +306,7 @@ impl Conversation<'_> {
             _ => (outcome_of_text(&row.content), row.content.clone()),
         };
         let answer = answers(&text).map(str::to_owned);
-        let asks = matches!(row.tool.as_deref(), Some("AskUserQuestion" | "ExitPlanMode"));
+        let asks = row.call.as_deref().is_some_and(|id| self.questions.contains(id));
         self.builder.tick(row.at, outcome == ToolOutcome::Rejected || asks || answer.is_some());
         let words = rejection_words(&text).filter(|_| outcome == ToolOutcome::Rejected).map(str::to_owned);
         let text = with_mark_of_cut(&text).into_owned();
@@ -321,7 +349,7 @@ impl Conversation<'_> {
         }
     }
 
-    fn system_event(&mut self, row: &Row) {
+    fn system_event(&mut self, at: usize, row: &Row) {
         if row.content.trim() == COMPACTED {
             self.builder.tick(row.at, false);
             self.boundary = Some(self.builder.push(row.at, EventBody::Compaction { summary: String::new() }));
@@ -343,7 +371,7 @@ impl Conversation<'_> {
             }
         }
         if !is_local {
-            self.builder.tick(row.at, false);
+            self.builder.tick(row.at, self.before_human[at]);
         }
     }
 }
