@@ -6,6 +6,7 @@ mod annotate;
 mod bad_input;
 mod codebooks;
 mod context;
+mod copies;
 mod fake;
 mod faults;
 mod init;
