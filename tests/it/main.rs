@@ -7,6 +7,7 @@ mod bad_input;
 mod browse;
 mod codebooks;
 mod context;
+mod copies;
 mod entire;
 mod entire_odd;
 mod entire_oracle;

@@ -39,5 +39,5 @@ pub(super) fn identify(line: &str) -> Result<Identity, serde_json::Error> {
     };
     let usage = message.0.and_then(|message| message.usage.0);
     let weight = usage.map_or(0, |usage| usage.output_tokens.0);
-    Ok(Identity { key, at: timestamp(time.get()), weight })
+    Ok(Identity { weight, ..Identity::new(key, timestamp(time.get())) })
 }

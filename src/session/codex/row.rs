@@ -127,33 +127,33 @@ impl Row {
     }
 }
 
-/// Takes a record's text; gives what tells it from the others of its rollout: time and type, or, in the oldest rollouts, which have
-/// no times, the call that it belongs to.
+/// Takes a record's text; gives what tells it from the others of its rollout: time and type, and the call that it belongs to. The
+/// oldest rollouts have no times.
 pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Marks<'a> {
-        #[serde(default)]
         timestamp: Value,
-        #[serde(default, rename = "type")]
+        #[serde(rename = "type")]
         kind: Value,
-        #[serde(default)]
         role: Value,
-        #[serde(default)]
         call_id: Value,
         #[serde(borrow)]
         payload: Option<&'a RawValue>,
     }
-    let marks: Marks = serde_json::from_str(text)?;
-    let kind = text_of(Some(&marks.kind)).unwrap_or_default();
-    let inner = marks.payload.map(tag).unwrap_or_default();
-    let time = text_of(Some(&marks.timestamp));
-    let call = text_of(Some(&marks.call_id)).filter(|id| is_id(id));
-    let key = match (time, call) {
-        (Some(time), _) => Key::Shared(Key::digest((time, kind, inner))),
-        (None, Some(call)) => Key::Shared(Key::digest((call, kind))),
-        (None, None) => Key::Kind(Key::digest((kind, text_of(Some(&marks.role))))),
+    let Marks { timestamp, kind, role, call_id, payload } = serde_json::from_str(text)?;
+    let (at, time) = (time_of(Some(&timestamp)), text_of(Some(&timestamp)));
+    let inner: Marks = payload.and_then(|payload| serde_json::from_str(payload.get()).ok()).unwrap_or_default();
+    let call = text_of(Some(&inner.call_id).filter(|id| !id.is_null()).or(Some(&call_id))).filter(|id| is_id(id));
+    let mark = call.map(Key::digest);
+    let role = text_of(Some(&inner.role)).or_else(|| text_of(Some(&role)));
+    let kinds = (text_of(Some(&kind)), text_of(Some(&inner.kind)), role);
+    let key = match (time, mark) {
+        (Some(time), _) => Key::Shared(Key::digest((time, kinds))),
+        (None, Some(call)) => Key::Shared(Key::digest((call, kinds))),
+        (None, None) => Key::Kind(Key::digest(kinds)),
     };
-    Ok(Identity { key, at: time_of(Some(&marks.timestamp)), weight: 0 })
+    Ok(Identity { mark, ..Identity::new(key, at) })
 }
 
 /// A payload's type, without building the rest of it; empty where it has none.
