@@ -271,6 +271,38 @@ impl Corpus {
         self.sources.iter().map(read)
     }
 
+    /// Reads the sessions as [`Corpus::read_all`] does. Those that cannot be read leave the corpus and are among the skipped.
+    ///
+    /// # Errors
+    /// Why the first cannot be read, if none of them can.
+    pub fn survey<R: Send>(&mut self, each: impl Fn(Session) -> R + Sync) -> Result<Vec<R>, ReadError> {
+        let read = self.read_all(each);
+        let keep: Vec<bool> = read.iter().map(Result::is_ok).collect();
+        let mut kept = Vec::new();
+        let mut failed = Vec::new();
+        for outcome in read {
+            match outcome {
+                Ok(made) => kept.push(made),
+                Err(error) => failed.push(error),
+            }
+        }
+        if kept.is_empty() && !failed.is_empty() {
+            return Err(failed.swap_remove(0));
+        }
+        self.retain(&keep);
+        for error in failed {
+            let (path, reason) = match error {
+                ReadError::Io { path, source } => (path, source),
+                ReadError::Database { path, source } => (path, io::Error::other(source)),
+            };
+            // One file may hold many sessions.
+            if self.skipped.iter().all(|skipped| skipped.path != path) {
+                self.skipped.push(Skipped { path, reason: SkipReason::Unreadable(reason) });
+            }
+        }
+        Ok(kept)
+    }
+
     /// Reads the sessions in parallel and gives what `each` makes of them, in the corpus's order.
     ///
     /// At any time one session a worker thread is in memory, besides what `each` returns.

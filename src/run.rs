@@ -186,6 +186,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileVersion {
     /// The file.
+    #[serde(serialize_with = "crate::session::as_text")]
     pub path: PathBuf,
     /// blake3 of its content.
     pub hash: String,

@@ -24,10 +24,10 @@ pub use builder::SessionBuilder;
 
 use crate::usage::Usage;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The program whose transcript this is, found from the file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -347,6 +347,7 @@ pub struct SessionSummary {
     /// Whose transcript it is.
     pub agent: Agent,
     /// The file it was read from.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Models that answered.
     pub models: Vec<String>,
@@ -382,6 +383,11 @@ pub struct SessionSummary {
     pub agent_percentage: Option<f64>,
     /// How the file was read.
     pub read: ReadReport,
+}
+
+/// Writes a path as text: a name that is not UTF-8 is no reason to have no output.
+pub(crate) fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl Session {

@@ -19,7 +19,7 @@ use serde_json::json;
 pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     let config = config(common)?;
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
-    let corpus = corpus::find(&session_paths(&args.paths, &config)?)?;
+    let mut corpus = corpus::find(&session_paths(&args.paths, &config)?)?;
     if let (Some(unit), Some(task)) = (&args.show, &args.task) {
         let redacted = match choice(args.redact, args.no_redact).or(config.annotate.redact) {
             Some(choice) => choice,
@@ -30,8 +30,7 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
         };
         return show(&config, &corpus, unit, task, redacted, common);
     }
-    let mut sessions =
-        corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, _>>().into_diagnostic()?;
+    let mut sessions = corpus.survey(|session| session.summary())?;
     if let Some(filter) = &filter {
         filter.retain(&mut sessions)?;
     }

@@ -17,6 +17,9 @@ const HEAD_BYTES: u64 = 256 * 1024;
 /// A first row that is longer is not waited for, in bytes.
 const LONGEST_HEAD_BYTES: u64 = 256 * 1024 * 1024;
 
+/// Why pipes, sockets and devices are not read.
+const NOT_REGULAR: &str = "not a regular file";
+
 /// Extensions of files that are never a transcript; they are counted, not opened.
 const NOT_DATA: &[&str] = &[
     "7z", "avif", "bmp", "bz2", "c", "cfg", "class", "cpp", "css", "csv", "dll", "doc", "docx", "dylib", "exe", "gif",
@@ -207,12 +210,20 @@ impl Gathering {
             if kind.is_dir() || !pattern.is_none_or(|pattern| pattern::matches(pattern, root, entry.path())) {
                 continue;
             }
-            if kind.is_symlink() && entry.depth() > 0 {
-                if looks_like_data(entry.path()) && self.is_new(entry.path()) {
-                    self.skipped.push(Skipped { path: entry.into_path(), reason: SkipReason::SymbolicLink });
-                }
-            } else if kind.is_file() {
+            if kind.is_file() {
                 files.push(entry.into_path());
+                continue;
+            }
+            // The root itself may be a link: the user named it.
+            if entry.depth() == 0 {
+                continue;
+            }
+            let reason = match kind.is_symlink() {
+                true => SkipReason::SymbolicLink,
+                false => SkipReason::Unreadable(io::Error::other(NOT_REGULAR)),
+            };
+            if looks_like_data(entry.path()) && self.is_new(entry.path()) {
+                self.skipped.push(Skipped { path: entry.into_path(), reason });
             }
         }
         files
@@ -286,16 +297,17 @@ fn open_code_threads(found: open_code::Found, path: &Path) -> Sniffed {
             std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(|path| thread(path, &named)).collect()
         }
         open_code::Found::Piece => return Sniffed::Piece,
+        open_code::Found::DamagedDatabase(error) => return Sniffed::Unreadable(io::Error::other(error)),
     })
 }
 
 fn read_head(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
+    // To open a pipe would be to wait for whoever writes into it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other(NOT_REGULAR));
     }
+    let mut file = File::open(path)?;
     let mut head = Vec::new();
-    let mut file = file;
     // A first row can hold a pasted image: what it is shows only once it is whole.
     let mut window = HEAD_BYTES;
     while window > 0 {

@@ -161,7 +161,7 @@ fn tokens(usage: &Value) -> Option<Usage> {
     let within = detail(&["prompt_tokens_details", "input_tokens_details"], "cached_tokens").unwrap_or(0).min(input);
     Some(Usage {
         input: input - within,
-        cached_input: within + count("cache_read_input_tokens").unwrap_or(0),
+        cached_input: within.saturating_add(count("cache_read_input_tokens").unwrap_or(0)),
         cache_write: count("cache_creation_input_tokens").unwrap_or(0),
         output,
         reasoning: reasoning.min(output),

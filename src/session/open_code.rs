@@ -45,12 +45,17 @@ pub enum Found {
     Piece,
     /// Any number of sessions.
     Database(Vec<Thread>),
+    /// A database that cannot be read, and why: it may be OpenCode's.
+    DamagedDatabase(String),
 }
 
 /// What a file that begins with `head` holds; none if it is not OpenCode's. Looks beside the file where the rest of it is there.
 pub fn find(head: &[u8], path: &Path) -> Option<Found> {
     if database::is_database(head) {
-        return database::threads(path).map(Found::Database);
+        return match database::threads(path) {
+            Ok(threads) => threads.map(Found::Database),
+            Err(error) => Some(Found::DamagedDatabase(error.to_string())),
+        };
     }
     let text = document::text(&head[..head.len().min(HEAD_BYTES)]);
     if let Some(thread) = exported(&text) {
@@ -71,7 +76,7 @@ pub fn find(head: &[u8], path: &Path) -> Option<Found> {
 pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
     match find(head, path)? {
         Found::Document(thread) | Found::Storage(thread, _) => Some(thread.parent.unwrap_or(thread.id)),
-        Found::Piece | Found::Database(_) => None,
+        Found::Piece | Found::Database(_) | Found::DamagedDatabase(_) => None,
     }
 }
 
