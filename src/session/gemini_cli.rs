@@ -13,10 +13,11 @@ mod message;
 mod outcome;
 
 use super::document::{self, Document, End};
-use super::lines::{self, mend};
+use super::lines;
 use super::value::{text_of, time_of};
 use super::{Agent, ReadReport, Session, SessionBuilder};
 use history::History;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
@@ -126,16 +127,20 @@ impl Chat<'_> {
     fn read<'a>(path: &'a PathBuf, bytes: &[u8]) -> Chat<'a> {
         let mut history = History::default();
         let mut report = ReadReport::default();
-        let text = document::text(bytes);
-        let begins = Document::read(&text);
+        let text = document::Text::of(bytes);
+        let begins = Document::read(text.get());
         let is_lines = begins.end == End::More || !begins.has_messages;
-        if is_lines {
-            lines::for_each_record(bytes, &mut report, &mut |line| {
-                history.record(&serde_json::from_str(line)?);
-                Ok(())
-            });
+        let mut record = |line: &str| {
+            history.record(&serde_json::from_str(line)?);
+            Ok(())
+        };
+        if !is_lines {
+            read_document(&text, &mut history, &mut report);
+        } else if begins.has_messages && !is_a_record(first_line(text.get())) {
+            // Documents of many lines, one behind the other.
+            lines::for_each_record(&lines::one_line(bytes), &mut report, &mut record);
         } else {
-            read_document(&text, begins, &mut history, &mut report);
+            lines::for_each_record(bytes, &mut report, &mut record);
         }
         for kind in std::mem::take(&mut history.unknown) {
             report.count_unknown(&kind);
@@ -150,30 +155,27 @@ impl Chat<'_> {
 }
 
 /// Reads a chat that is one document; its records are its messages.
-fn read_document(text: &str, begins: Document<'_>, history: &mut History, report: &mut ReadReport) {
-    let mended;
-    let document = if begins.end == End::Broken {
-        mended = mend(text);
-        report.repaired += 1;
-        Document::read(&mended)
-    } else {
-        begins
-    };
-    if document.end == End::Broken {
-        report.repaired = 0;
-        report.bad += 1;
-    }
-    report.lines += text.lines().filter(|line| !line.trim().is_empty()).count() as u64;
+fn read_document(text: &document::Text<'_>, history: &mut History, report: &mut ReadReport) {
+    let document = text.document(report);
     history.started = document.field::<Value>("startTime").and_then(|time| time_of(Some(&time)));
-    for message in &document.messages {
-        match document::parse::<Object>(message.get()) {
-            Ok(message) => {
-                report.records += 1;
-                history.message(&message);
-            }
-            Err(_) => report.bad += 1,
-        }
-    }
+    document.for_each_message(is_message, report, &mut |message| {
+        history.message(&serde_json::from_str(message)?);
+        Ok(())
+    });
+}
+
+/// Whether an object is a message and not a part of one.
+fn is_message(text: &str) -> bool {
+    serde_json::from_str::<Object>(text)
+        .is_ok_and(|object| ["id", "type", "content"].iter().all(|key| object.contains_key(*key)))
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn is_a_record(line: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(line).is_ok()
 }
 
 #[cfg(test)]

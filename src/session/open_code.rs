@@ -19,7 +19,7 @@ use record::{Facts, Info};
 use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
-use storage::Piece;
+use storage::Holds;
 use transcript::Transcript;
 
 /// How far a session's facts are looked for, in bytes.
@@ -57,17 +57,17 @@ pub fn find(head: &[u8], path: &Path) -> Option<Found> {
             Err(error) => Some(Found::DamagedDatabase(error.to_string())),
         };
     }
-    let text = document::text(&head[..head.len().min(HEAD_BYTES)]);
-    if let Some(thread) = exported(&text) {
+    let text = document::Text::of(&head[..head.len().min(HEAD_BYTES)]);
+    if let Some(thread) = exported(text.get()) {
         return Some(Found::Document(thread));
     }
-    Some(match storage::piece(&text, path)? {
-        Piece::Session(facts) => {
+    Some(match storage::piece(&text, path)?.holds {
+        Holds::Session(facts) => {
             let id = facts.id()?;
             let files = storage::files(&id, path);
             Found::Storage(Thread { id, parent: facts.parent() }, files)
         }
-        Piece::Message(_) | Piece::Part(_) => Found::Piece,
+        Holds::Message(_) | Holds::Part(_) => Found::Piece,
     })
 }
 
@@ -108,7 +108,8 @@ fn exported(text: &str) -> Option<Thread> {
 ///
 /// A subagent's session on its own is one without prompts.
 pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    tell(id, transcripts(files))
+    let (found, lost) = transcripts(files);
+    tell(id, found, lost)
 }
 
 /// Reads the session `id` from the files at `paths`, any of which may be a database.
@@ -126,8 +127,9 @@ pub fn read_paths(id: &str, paths: &[PathBuf]) -> Result<Session, ReadError> {
             files.push((path.clone(), fs::read(path).map_err(error)?));
         }
     }
-    found.extend(transcripts(&files));
-    Ok(tell(id, found))
+    let (in_files, lost) = transcripts(&files);
+    found.extend(in_files);
+    Ok(tell(id, found, lost))
 }
 
 /// Whether the file at `path` is a database, without reading all of it.
@@ -138,23 +140,26 @@ fn is_database(path: &Path) -> std::io::Result<bool> {
     Ok(database::is_database(&head))
 }
 
-/// The transcripts in some files.
-fn transcripts(files: &[(PathBuf, Vec<u8>)]) -> Vec<Transcript> {
+/// The transcripts in some files, and how many files hold nothing that can be read.
+fn transcripts(files: &[(PathBuf, Vec<u8>)]) -> (Vec<Transcript>, u64) {
     let mut found = Vec::new();
+    let mut lost = 0;
     let mut pieces = Vec::new();
     for (path, bytes) in files {
-        let text = document::text(bytes);
+        let text = document::Text::of(bytes);
         if let Some(transcript) = Transcript::from_export(path.clone(), &text) {
             found.push(transcript);
         } else if let Some(piece) = storage::piece(&text, path) {
             pieces.push((path, piece));
+        } else {
+            lost += 1;
         }
     }
     found.extend(Transcript::from_storage(pieces));
-    found
+    (found, lost)
 }
 
-fn tell(id: &str, transcripts: Vec<Transcript>) -> Session {
+fn tell(id: &str, transcripts: Vec<Transcript>, lost: u64) -> Session {
     let (mut mains, mut subagents): (Vec<_>, Vec<_>) =
         transcripts.into_iter().partition(|transcript| transcript.id == id);
     mains.sort_by_key(|transcript| (Reverse(transcript.messages.len()), transcript.path.clone()));
@@ -171,6 +176,7 @@ fn tell(id: &str, transcripts: Vec<Transcript>) -> Session {
         session.subagent_events += transcript.messages.len() as u64;
         session.read.absorb(transcript.report);
     }
+    session.read.bad += lost;
     session.finish()
 }
 

@@ -3,8 +3,8 @@
 use super::Thread;
 use super::record::{Facts, Info, Part};
 use super::transcript::{Message, Transcript};
-use crate::session::ReadError;
 use crate::session::document;
+use crate::session::{ReadError, ReadReport};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
 use std::collections::HashMap;
@@ -109,13 +109,13 @@ fn transcript(database: &Connection, id: &str, path: &Path, with_parts: bool) ->
     let query = format!("SELECT id, CAST(data AS TEXT) FROM message WHERE session_id = ?1 ORDER BY {order}");
     let mut places = HashMap::new();
     transcript.report.bad += each_row(database, &query, id, &mut |row| {
-        let known = text(row, 0)?.zip(text(row, 1)?);
-        match known.and_then(|(id, data)| Some((id, document::parse::<Info>(&data).ok()?))) {
-            Some((id, info)) => {
-                places.insert(id.clone(), transcript.messages.len());
-                transcript.messages.push(Message { id, info, parts: Vec::new() });
-            }
-            None => transcript.report.bad += 1,
+        let Some((id, data)) = text(row, 0)?.zip(json(row, 1, &mut transcript.report)?) else {
+            transcript.report.bad += 1;
+            return Ok(());
+        };
+        if let Some(info) = document::parse_counted::<Info>(&data, &mut transcript.report) {
+            places.insert(id.clone(), transcript.messages.len());
+            transcript.messages.push(Message { id, info, parts: Vec::new() });
         }
         Ok(())
     })?;
@@ -124,13 +124,13 @@ fn transcript(database: &Connection, id: &str, path: &Path, with_parts: bool) ->
                      (SELECT id FROM message WHERE session_id = ?1) ORDER BY id";
         transcript.report.bad += each_row(database, query, id, &mut |row| {
             let place = text(row, 0)?.and_then(|message| places.get(&message).copied());
-            let part = text(row, 1)?.and_then(|data| document::parse::<Part>(&data).ok());
-            match place.zip(part) {
-                Some((place, part)) => {
-                    let id = text(row, 2)?.unwrap_or_default();
-                    transcript.messages[place].parts.push(part.with_id(id));
-                }
-                None => transcript.report.bad += 1,
+            let Some((place, data)) = place.zip(json(row, 1, &mut transcript.report)?) else {
+                transcript.report.bad += 1;
+                return Ok(());
+            };
+            if let Some(part) = document::parse_counted::<Part>(&data, &mut transcript.report) {
+                let id = text(row, 2)?.unwrap_or_default();
+                transcript.messages[place].parts.push(part.with_id(id));
             }
             Ok(())
         })?;
@@ -156,6 +156,13 @@ fn each_row(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// A column with JSON, as text; counts what had to be repaired.
+fn json(row: &Row<'_>, column: usize, report: &mut ReadReport) -> rusqlite::Result<Option<String>> {
+    let bytes = row.get_ref(column)?.as_bytes().unwrap_or_default();
+    report.repaired += u64::from(std::str::from_utf8(bytes).is_err());
+    text(row, column)
 }
 
 /// A column as text, whatever its type, with broken characters replaced; none where it is null.
