@@ -1,5 +1,5 @@
-//! Takes the bytes of a file that may be one JSON document `{…, "messages": […]}`; gives its parts, also from a document that
-//! is cut off or damaged further down.
+//! Takes the bytes of a file that may be one JSON document with a list, such as `{…, "messages": […]}`; gives its parts, also from a
+//! document that is cut off or damaged further down.
 //!
 //! Parts stay text until somebody wants them, so that what nobody needs (megabytes of diffs) is never built.
 
@@ -17,9 +17,9 @@ use std::fmt;
 pub(super) struct Document<'a> {
     /// The document's other members, in order.
     pub fields: Vec<(String, &'a RawValue)>,
-    /// The elements of `messages`.
+    /// The elements of the list.
     pub messages: Vec<&'a RawValue>,
-    /// Whether there are `messages`, be it none.
+    /// Whether there is the list, be it empty.
     pub has_messages: bool,
     /// How the text ends.
     pub end: End,
@@ -78,13 +78,21 @@ impl<'a> Text<'a> {
         &self.text
     }
 
-    /// Reads the document, and counts its lines and whether it had to be repaired.
-    pub(super) fn document(&self, report: &mut ReadReport) -> Document<'_> {
+    /// The text as the member `key` of a document, if it is a bare list.
+    pub(super) fn named(mut self, key: &str) -> Text<'a> {
+        if self.text.trim_start().starts_with('[') {
+            self.text = Cow::Owned(format!("{{\"{key}\":{}}}", self.text.trim()));
+        }
+        self
+    }
+
+    /// Reads the document whose list is the member `list`, and counts its lines and whether it had to be repaired.
+    pub(super) fn document(&self, list: &str, report: &mut ReadReport) -> Document<'_> {
         report.lines += self.text.lines().filter(|line| !line.trim().is_empty()).count() as u64;
-        let mut document = Document::read(&self.text);
+        let mut document = Document::with_list(&self.text, list);
         let mut is_repaired = self.is_repaired;
         if document.end == End::Broken {
-            document = Document::read(self.mended.get_or_init(|| mend(&self.text).into_owned()));
+            document = Document::with_list(self.mended.get_or_init(|| mend(&self.text).into_owned()), list);
             is_repaired = document.end != End::Broken;
         }
         report.repaired += u64::from(is_repaired);
@@ -113,9 +121,14 @@ pub(super) fn parse_counted<T: DeserializeOwned>(json: &str, report: &mut ReadRe
 impl<'a> Document<'a> {
     /// Reads what a text begins with; empty where that is no object.
     pub(super) fn read(text: &'a str) -> Document<'a> {
+        Document::with_list(text, "messages")
+    }
+
+    /// Reads what a text begins with, as [`Document::read`] does; its messages are in the member `list`.
+    pub(super) fn with_list(text: &'a str, list: &str) -> Document<'a> {
         let mut document = Document { rest: text, ..Document::default() };
         let mut json = serde_json::Deserializer::from_str(text);
-        if Members(&mut document).deserialize(&mut json).is_ok() {
+        if (Members { document: &mut document, list }).deserialize(&mut json).is_ok() {
             document.end = if json.end().is_ok() { End::Whole } else { End::More };
         }
         if let Some(last) = document.messages.last() {
@@ -178,7 +191,10 @@ impl<'a> Document<'a> {
 }
 
 /// Reads an object's members into a document; what was read stays read when damage follows.
-struct Members<'d, 'a>(&'d mut Document<'a>);
+struct Members<'d, 'a> {
+    document: &'d mut Document<'a>,
+    list: &'d str,
+}
 
 impl<'a> DeserializeSeed<'a> for Members<'_, 'a> {
     type Value = ();
@@ -197,11 +213,11 @@ impl<'a> Visitor<'a> for Members<'_, 'a> {
 
     fn visit_map<M: MapAccess<'a>>(self, mut map: M) -> Result<(), M::Error> {
         while let Some(key) = map.next_key::<String>()? {
-            if key == "messages" {
-                self.0.has_messages = true;
-                map.next_value_seed(Messages(&mut self.0.messages))?;
+            if key == self.list {
+                self.document.has_messages = true;
+                map.next_value_seed(Messages(&mut self.document.messages))?;
             } else {
-                self.0.fields.push((key, map.next_value()?));
+                self.document.fields.push((key, map.next_value()?));
             }
         }
         Ok(())
@@ -297,7 +313,7 @@ mod tests {
     fn read(bytes: &[u8]) -> (Vec<u64>, [u64; 3]) {
         let mut report = ReadReport::default();
         let text = Text::of(bytes);
-        let document = text.document(&mut report);
+        let document = text.document("messages", &mut report);
         let mut found = Vec::new();
         document.for_each_message(|text| text.starts_with("{\"b\""), &mut report, &mut |text| {
             let message: serde_json::Value = serde_json::from_str(text)?;

@@ -156,7 +156,7 @@ impl Chat<'_> {
 
 /// Reads a chat that is one document; its records are its messages.
 fn read_document(text: &document::Text<'_>, history: &mut History, report: &mut ReadReport) {
-    let document = text.document(report);
+    let document = text.document("messages", report);
     history.started = document.field::<Value>("startTime").and_then(|time| time_of(Some(&time)));
     document.for_each_message(is_message, report, &mut |message| {
         history.message(&serde_json::from_str(message)?);

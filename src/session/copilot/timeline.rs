@@ -3,7 +3,7 @@
 //! Its `timeline` lists what the screen showed: what the human typed, the agent's words, each call together with its result.
 
 use super::row::{Author, Body, Row, call};
-use crate::session::lines::{for_each_record, one_line};
+use crate::session::document::{self, End, Text};
 use crate::session::value::{flat_text, text_of, time_of};
 use crate::session::{Channel, ReadReport, ToolOutcome};
 use jiff::Timestamp;
@@ -25,8 +25,8 @@ pub(super) fn session_id(head: &[u8]) -> Option<String> {
         #[serde(rename = "timeline")]
         _timeline: Vec<IgnoredAny>,
     }
-    let opening = String::from_utf8_lossy(&head[..head.len().min(OPENING)]);
-    let opening = opening.trim_start_matches('\u{feff}').trim_start();
+    let opening = document::text(&head[..head.len().min(OPENING)]);
+    let opening = opening.trim_start();
     let (before, after) = opening.strip_prefix('{')?.split_once("\"sessionId\"").unwrap_or(("", ""));
     let begins_alike =
         before.trim().is_empty() && after.contains("\"startTime\"") && after.contains("\"chatMessages\"");
@@ -36,23 +36,29 @@ pub(super) fn session_id(head: &[u8]) -> Option<String> {
         return (!id.is_empty()).then(|| id.to_owned());
     }
     // Another order of the keys: the document has to be whole.
-    let marks: Marks = serde_json::from_slice(head).ok()?;
+    let marks: Marks = document::parse(&document::text(head)).ok()?;
     (!marks.session.is_empty()).then_some(marks.session)
 }
 
 /// The rows of a document.
 pub(super) fn rows(bytes: &[u8], report: &mut ReadReport) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for_each_record(&one_line(bytes), report, &mut |text| {
-        let document: Map<String, Value> = serde_json::from_str(text)?;
-        let start = Row { at: time_of(document.get("startTime")), ..row(None, Body::Settings { model: None }) };
-        rows.push(start);
-        if let Some(Value::Array(entries)) = document.get("timeline") {
-            rows.extend(entries.iter().filter_map(Value::as_object).flat_map(entry));
-        }
+    let text = Text::of(bytes);
+    let document = text.document("timeline", report);
+    let started: Option<Value> = document.field("startTime");
+    let mut rows = vec![row(time_of(started.as_ref()), Body::Settings { model: None })];
+    document.for_each_message(is_entry, report, &mut |text| {
+        rows.extend(entry(&serde_json::from_str(text)?));
         Ok(())
     });
+    // What follows the document is nothing that a client writes.
+    report.bad += u64::from(document.end == End::More);
     rows
+}
+
+/// Whether an object is an entry of the timeline and not a part of one.
+fn is_entry(text: &str) -> bool {
+    serde_json::from_str::<Map<String, Value>>(text)
+        .is_ok_and(|object| object.contains_key("type") && object.contains_key("timestamp"))
 }
 
 fn row(at: Option<Timestamp>, body: Body) -> Row {

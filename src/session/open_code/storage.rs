@@ -49,7 +49,7 @@ const HEAD_BYTES: u64 = 64 * 1024;
 /// and holds as much.
 pub(super) fn piece(text: &document::Text<'_>, path: &Path) -> Option<Piece> {
     let mut report = ReadReport::default();
-    let begins = text.document(&mut report);
+    let begins = text.document("messages", &mut report);
     if begins.has_messages {
         return None;
     }

@@ -54,7 +54,7 @@ impl Transcript {
             return None;
         }
         let mut report = ReadReport::default();
-        let document = text.document(&mut report);
+        let document = text.document("messages", &mut report);
         // What follows the document is nothing that a client writes.
         report.bad += u64::from(document.end == End::More);
         let facts: Facts = document.field("info").unwrap_or_default();
