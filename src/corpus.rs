@@ -212,6 +212,12 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     let mut sources = group(threads);
     sources.extend(tell_apart(chats));
     sources.sort_by(|a, b| (&a.places, &a.id).cmp(&(&b.places, &b.id)));
+    let mut taken: HashSet<SessionId> = HashSet::new();
+    for source in &mut sources {
+        if !taken.insert(source.id.clone()) {
+            source.id = source.id.told_apart(&source.native_id);
+        }
+    }
     Ok(Corpus { sources, skipped, other_files })
 }
 
@@ -220,6 +226,11 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
+    let session = read_places(source)?;
+    Ok(Session { id: source.id.clone(), ..session })
+}
+
+fn read_places(source: &SessionSource) -> Result<Session, ReadError> {
     if source.agent == Agent::OpenCode {
         // A database holds many sessions and is not loaded for one of them.
         let paths: Vec<PathBuf> = source.places.iter().map(|place| place.path.clone()).collect();

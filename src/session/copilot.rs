@@ -17,6 +17,7 @@ use memchr::memchr_iter;
 use row::Row;
 use serde_json::{Map, Value};
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Types of rows of which one is enough to know the format.
@@ -77,8 +78,13 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
 
 fn rows(bytes: &[u8], report: &mut ReadReport) -> Vec<Row> {
     let mut rows = Vec::new();
+    let mut known = HashSet::new();
     lines::for_each_record(bytes, report, &mut |text| {
-        rows.push(Row::parse(text)?);
+        let row = Row::parse(text)?;
+        // A row that is written again, byte for byte, is the same row.
+        if row.id.is_empty() || row.is_call() || known.insert(blake3::hash(text.as_bytes())) {
+            rows.push(row);
+        }
         Ok(())
     });
     rows

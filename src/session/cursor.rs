@@ -74,7 +74,7 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
 
 fn records(bytes: &[u8], report: &mut ReadReport) -> Vec<Record> {
     match plain::is_in(bytes) {
-        true => plain::records(&String::from_utf8_lossy(bytes), report),
+        true => plain::records(bytes, report),
         false => rows::records(bytes, report),
     }
 }

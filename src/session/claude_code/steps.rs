@@ -122,6 +122,8 @@ pub(super) struct Steps {
     uuids: HashSet<String>,
     queue_rows: HashSet<(String, String)>,
     queue_rows_here: Vec<(String, String)>,
+    /// The time and the text of the last row that queued one.
+    last_queued: Option<(String, Option<String>)>,
     usage: HashMap<String, Usage>,
 }
 
@@ -443,10 +445,19 @@ impl Steps {
         if self.queue_rows.contains(&key) {
             return;
         }
+        let content = row.content.text();
         if !key.0.is_empty() {
+            // The same text is not queued twice at the same moment: the row was written twice.
+            let is_copy = operation == "enqueue"
+                && self.last_queued.as_ref().is_some_and(|(time, text)| *time == key.0 && *text == content);
+            if is_copy {
+                return;
+            }
+            if operation == "enqueue" {
+                self.last_queued = Some((key.0.clone(), content.clone()));
+            }
             self.queue_rows_here.push(key);
         }
-        let content = row.content.text();
         let what = match operation {
             "enqueue" => What::Enqueue(content.unwrap_or_default()),
             "dequeue" => What::Dequeue(content),

@@ -145,6 +145,13 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Whether the row tells of a call: calls are known by their ids, and where those were taken out two rows may be alike.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self.body, Body::Started { .. } | Body::Ended { .. } | Body::Silent)
+    }
+}
+
 fn hook(data: &RawValue) -> Body {
     #[derive(Deserialize)]
     struct Hook {

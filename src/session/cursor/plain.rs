@@ -7,23 +7,36 @@ use super::{Record, query};
 use crate::session::content::{Call, Part};
 use crate::session::input::input;
 use crate::session::{ReadReport, ToolOutcome};
+use memchr::memchr;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Whether a file that begins with `head` is such a text.
 pub(super) fn is_in(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
-    let Some(rest) = text.trim_start_matches('\u{feff}').trim_start().strip_prefix("user:") else { return false };
+    let begins = text.trim_start_matches(['\u{feff}', '\0']).trim_start();
+    let Some(rest) = begins.strip_prefix("user:") else { return false };
     let Some(rest) = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n')) else { return false };
     let first = rest.split("\nassistant:").next().unwrap_or_default();
     query::is_marked(first)
 }
 
 /// The messages in a text.
-pub(super) fn records(text: &str, report: &mut ReadReport) -> Vec<Record> {
+pub(super) fn records(bytes: &[u8], report: &mut ReadReport) -> Vec<Record> {
     let mut reading = Reading::default();
-    for line in text.trim_start_matches('\u{feff}').lines() {
-        report.lines += u64::from(!line.trim().is_empty());
-        reading.line(line.trim_end_matches('\r'));
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let end = memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+        rest = rest.get(end + 1..).unwrap_or_default();
+        report.lines += u64::from(!line.trim_ascii().is_empty());
+        let text = String::from_utf8_lossy(line);
+        // An interrupted write leaves runs of NUL around what follows; within a line they are data.
+        let sound = text.trim_start_matches('\u{feff}').trim_matches('\0');
+        report.repaired += u64::from(sound.len() < line.len() || matches!(text, Cow::Owned(_)));
+        if !sound.is_empty() || line.is_empty() {
+            reading.line(sound);
+        }
     }
     reading.end_message();
     report.records += reading.records.len() as u64;

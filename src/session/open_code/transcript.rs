@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// One session as it is stored, wherever that is.
@@ -37,6 +38,11 @@ struct Exported {
     parts: Option<Box<RawValue>>,
 }
 
+/// Whether a text can tell messages apart: some archives replace ids, as if they were secrets.
+fn is_id(text: &str) -> bool {
+    !text.is_empty() && text != "REDACTED"
+}
+
 /// Whether an object is a message and not a part of one.
 fn is_message(text: &str) -> bool {
     #[derive(Deserialize)]
@@ -60,8 +66,9 @@ impl Transcript {
         let facts: Facts = document.field("info").unwrap_or_default();
         let id = facts.id().unwrap_or_default();
         let mut transcript = Transcript { path, id, facts, report: ReadReport::default(), messages: Vec::new() };
+        let mut places = HashMap::new();
         document.for_each_message(is_message, &mut report, &mut |message| {
-            transcript.add_exported(serde_json::from_str(message)?)
+            transcript.add_exported(serde_json::from_str(message)?, &mut places)
         });
         transcript.report.absorb(report);
         if transcript.id.is_empty() {
@@ -70,8 +77,12 @@ impl Transcript {
         Some(transcript)
     }
 
-    /// Adds a message; fails, without effect, where it cannot be parsed.
-    fn add_exported(&mut self, exported: Exported) -> Result<(), serde_json::Error> {
+    /// Adds a message, or puts it at its place among `places` if it is known; fails, without effect, where it cannot be parsed.
+    fn add_exported(
+        &mut self,
+        exported: Exported,
+        places: &mut HashMap<String, usize>,
+    ) -> Result<(), serde_json::Error> {
         let info = exported.info.as_ref().map_or("null", |info| info.get());
         let info: Info = serde_json::from_str(info)?;
         let mut message = Message { id: info.id().unwrap_or_default(), info, parts: Vec::new() };
@@ -81,7 +92,16 @@ impl Transcript {
             message.parts.extend(document::parse_counted::<Part>(part.get(), &mut self.report));
         }
         self.report.records += message.parts.len() as u64;
-        self.messages.push(message);
+        let place = self.messages.len();
+        match places.get(&message.id).filter(|_| is_id(&message.id)).map(|&known| &mut self.messages[known]) {
+            // Written twice; the copy that holds more is the later one.
+            Some(known) if known.parts.len() < message.parts.len() => *known = message,
+            Some(_) => {}
+            None => {
+                places.insert(message.id.clone(), place);
+                self.messages.push(message);
+            }
+        }
         Ok(())
     }
 
@@ -91,6 +111,8 @@ impl Transcript {
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut parts: Vec<(String, Part, ReadReport)> = Vec::new();
         let mut messages = Vec::new();
+        // Of copies of the folder one counts.
+        let mut known: HashSet<(String, Option<&OsStr>)> = HashSet::new();
         for (path, Piece { holds, report }) in files {
             match holds {
                 Holds::Session(facts) => {
@@ -109,7 +131,9 @@ impl Transcript {
                 Holds::Message(info) => messages.push((path, info, report)),
                 Holds::Part(part) => {
                     let message = part.message().or_else(|| storage::folder_name(path)).unwrap_or_default();
-                    parts.push((message, *part, report));
+                    if known.insert((message.clone(), path.file_name())) {
+                        parts.push((message, *part, report));
+                    }
                 }
             }
         }
@@ -117,11 +141,14 @@ impl Transcript {
         for (path, info, report) in messages {
             let session = info.session().or_else(|| storage::folder_name(path)).unwrap_or_default();
             let place = *places.entry(session.clone()).or_insert_with(|| {
-                transcripts.push(Transcript { path: path.clone(), id: session, ..Transcript::default() });
+                transcripts.push(Transcript { path: path.clone(), id: session.clone(), ..Transcript::default() });
                 transcripts.len() - 1
             });
             let stem = || path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
             let id = info.id().or_else(stem).unwrap_or_default();
+            if !known.insert((session, path.file_name())) {
+                continue;
+            }
             let transcript = &mut transcripts[place];
             transcript.report.absorb(report);
             by_id.entry(id.clone()).or_insert((place, transcript.messages.len()));
@@ -131,6 +158,9 @@ impl Transcript {
             if let Some(&(place, at)) = by_id.get(&message) {
                 transcripts[place].messages[at].parts.push(part);
                 transcripts[place].report.absorb(report);
+            } else if let Some(transcript) = transcripts.first_mut() {
+                // Its message cannot be read.
+                transcript.report.bad += 1;
             }
         }
         for transcript in &mut transcripts {
