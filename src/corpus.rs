@@ -148,6 +148,8 @@ pub struct Seen {
     pub extensions: BTreeMap<String, usize>,
     /// How many files could not be read.
     pub unreadable: usize,
+    /// How many symbolic links there are; they are not followed.
+    pub links: usize,
 }
 
 impl Seen {
@@ -166,11 +168,18 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let links = match self.links {
+            0 => String::new(),
+            links => {
+                format!(" and {links} symbolic link{}, which are followed only where they are named", plural(links))
+            }
+        };
         let files = self.files();
         if files == 0 {
-            return f.write_str("no files");
+            return write!(f, "no files{links}");
         }
-        write!(f, "{files} other file{}", if files == 1 { "" } else { "s" })?;
+        write!(f, "{files} other file{}", plural(files))?;
         let mut kinds: Vec<(&str, usize)> =
             self.extensions.iter().map(|(kind, &count)| (kind.as_str(), count)).collect();
         kinds.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
@@ -186,7 +195,7 @@ impl fmt::Display for Seen {
         if self.unreadable > 0 {
             write!(f, ", {} of them unreadable", self.unreadable)?;
         }
-        Ok(())
+        f.write_str(&links)
     }
 }
 
@@ -267,7 +276,7 @@ impl Corpus {
         self.sources.retain(|_| keep.next().copied().unwrap_or(true));
     }
 
-    /// Files that look like data, but are part of no session, in the order they were found.
+    /// Files that look like data, but are part of no session, in the order they were found; last those that might have been.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }

@@ -52,6 +52,14 @@ enum Sniffed {
     Unreadable(io::Error),
 }
 
+/// What a walk came by.
+#[derive(Default)]
+struct Walked {
+    files: Vec<PathBuf>,
+    /// How many symbolic links, to files or folders.
+    links: usize,
+}
+
 /// What the paths held so far.
 #[derive(Default)]
 pub(super) struct Gathering {
@@ -60,8 +68,8 @@ pub(super) struct Gathering {
     pub chats: Vec<(PathBuf, chat::Conversation)>,
     pub skipped: Vec<Skipped>,
     pub other_files: usize,
-    /// Files that hold a part of a thread which another file names.
-    pieces: Vec<PathBuf>,
+    /// Files that are no transcript of their own, but may be a part of one which another file names.
+    pieces: Vec<Skipped>,
     /// Canonical paths, so that no file counts twice when two of the user's paths overlap.
     known: HashSet<PathBuf>,
 }
@@ -71,18 +79,18 @@ impl Gathering {
     pub(super) fn add(&mut self, path: &Path) -> Result<(), CorpusError> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                let files = self.walk(path, None);
-                self.add_many(path, files)
+                let walked = self.walk(path, None);
+                self.add_many(path, walked)
             }
             Ok(_) => self.add_named(path),
             Err(_) if pattern::has_wildcard(path) => {
                 let (root, below) = pattern::split(path);
                 let pattern = pattern::compile(&below)
                     .map_err(|source| CorpusError::Pattern { path: path.to_owned(), source })?;
-                let files = self.walk(&root, Some(&pattern));
-                match files.is_empty() {
+                let walked = self.walk(&root, Some(&pattern));
+                match walked.files.is_empty() && walked.links == 0 {
                     true => Err(CorpusError::NoMatch { path: path.to_owned() }),
-                    false => self.add_many(path, files),
+                    false => self.add_many(path, walked),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -110,16 +118,17 @@ impl Gathering {
         }
     }
 
-    /// Adds the transcripts among `files`, found at `asked`: there has to be one.
-    fn add_many(&mut self, asked: &Path, files: Vec<PathBuf>) -> Result<(), CorpusError> {
-        let sniffed: Vec<(PathBuf, Sniffed)> = files
+    /// Adds the transcripts among the files found at `asked`: there has to be one.
+    fn add_many(&mut self, asked: &Path, walked: Walked) -> Result<(), CorpusError> {
+        let sniffed: Vec<(PathBuf, Sniffed)> = walked
+            .files
             .into_par_iter()
             .map(|path| {
                 let sniffed = if is_obviously_not_data(&path) { Sniffed::Unknown } else { sniff(&path) };
                 (path, sniffed)
             })
             .collect();
-        let mut seen = Seen::default();
+        let mut seen = Seen { links: walked.links, ..Seen::default() };
         let mut found = false;
         for (path, sniffed) in sniffed {
             let reason = match sniffed {
@@ -130,7 +139,13 @@ impl Gathering {
                 }
                 Sniffed::Piece => {
                     seen.add(&path);
-                    self.pieces.push(path);
+                    self.pieces.push(Skipped { path, reason: SkipReason::Piece });
+                    continue;
+                }
+                // Damage may have made it unknown: the session that it belongs to still names it.
+                Sniffed::Unknown if looks_like_data(&path) => {
+                    seen.add(&path);
+                    self.pieces.push(Skipped { path, reason: SkipReason::NotATranscript });
                     continue;
                 }
                 Sniffed::Chats(chats) => {
@@ -185,19 +200,19 @@ impl Gathering {
 
     /// Ends the gathering: pieces that no thread has claimed are told of.
     pub(super) fn finish(mut self) -> Gathering {
-        for path in std::mem::take(&mut self.pieces) {
-            if self.is_new(&path) {
-                self.skipped.push(Skipped { path, reason: SkipReason::Piece });
+        for piece in std::mem::take(&mut self.pieces) {
+            if self.is_new(&piece.path) {
+                self.skipped.push(piece);
             }
         }
         self
     }
 
     /// The files below `root`, sorted by name within each folder; only those that `pattern` matches, or a folder above them.
-    fn walk(&mut self, root: &Path, pattern: Option<&Gitignore>) -> Vec<PathBuf> {
+    fn walk(&mut self, root: &Path, pattern: Option<&Gitignore>) -> Walked {
         let mut builder = WalkBuilder::new(root);
         builder.standard_filters(false).sort_by_file_name(OsStr::cmp).filter_entry(|entry| entry.file_name() != ".git");
-        let mut files = Vec::new();
+        let mut walked = Walked::default();
         for entry in builder.build() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -211,7 +226,7 @@ impl Gathering {
                 continue;
             }
             if kind.is_file() {
-                files.push(entry.into_path());
+                walked.files.push(entry.into_path());
                 continue;
             }
             // The root itself may be a link: the user named it.
@@ -222,11 +237,12 @@ impl Gathering {
                 true => SkipReason::SymbolicLink,
                 false => SkipReason::Unreadable(io::Error::other(NOT_REGULAR)),
             };
+            walked.links += usize::from(kind.is_symlink());
             if looks_like_data(entry.path()) && self.is_new(entry.path()) {
                 self.skipped.push(Skipped { path: entry.into_path(), reason });
             }
         }
-        files
+        walked
     }
 
     fn skip_unreadable(&mut self, root: &Path, error: ignore::Error) {

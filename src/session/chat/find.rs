@@ -51,7 +51,7 @@ pub fn may_hold(head: &[u8]) -> bool {
 /// Fails if the file cannot be read; what is in it makes nothing fail.
 pub fn find(path: &Path) -> io::Result<Found> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut finding = Finding { stem: name(&stem), found: Found::default() };
+    let mut finding = Finding { stem: name(&stem), found: Found::default(), has_sound_line: false };
     let mut file = BufReader::new(File::open(path)?);
     if has_value_in_first_line(&mut file)? {
         finding.lines(&mut file)?;
@@ -69,7 +69,7 @@ pub fn find(path: &Path) -> io::Result<Found> {
             // The first line may be damaged alone; if not, the document is.
             file.rewind()?;
             finding.lines(&mut file)?;
-            if finding.found.conversations.is_empty() {
+            if !finding.has_sound_line && finding.found.others > 0 {
                 finding.found = Found::default();
                 finding.damaged(&bytes, 0, None);
             }
@@ -113,6 +113,8 @@ fn padding(bytes: &[u8]) -> (usize, usize) {
 struct Finding {
     stem: String,
     found: Found,
+    /// Whether a line holds a conversation that is not damaged.
+    has_sound_line: bool,
 }
 
 impl Finding {
@@ -143,7 +145,9 @@ impl Finding {
             let from = offset + (at + blank) as u64;
             let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<&RawValue>();
             let Some(Ok(value)) = values.next() else { return self.damaged(&line[at + blank..], from, Some(number)) };
+            let known = self.found.conversations.len();
             self.value(value.get(), from..offset + (at + padded) as u64, Some(number));
+            self.has_sound_line |= self.found.conversations.len() > known;
             at += padded + values.byte_offset();
         }
     }
@@ -158,7 +162,9 @@ impl Finding {
 
     /// Takes a piece of the file that is damaged: what can be read of it is one conversation, if any.
     fn damaged(&mut self, bytes: &[u8], start: u64, line: Option<u64>) {
-        let text = Text::of(bytes).named("messages");
+        let text = Text::of(bytes);
+        // A line that begins with a bracket begins a list that stands on many lines.
+        let text = if line.is_none() { text.named("messages") } else { text };
         let report = &mut ReadReport::default();
         let document = text.document("messages", report);
         let mut speaks = false;
@@ -166,7 +172,7 @@ impl Finding {
             speaks |= serde_json::from_str::<Message>(text)?.speaks();
             Ok(())
         });
-        if !speaks {
+        if !speaks || !document.has_messages {
             self.found.others += 1;
             return;
         }

@@ -7,7 +7,7 @@ use super::{Record, query};
 use crate::session::content::{Call, Part};
 use crate::session::input::input;
 use crate::session::{ReadReport, ToolOutcome};
-use memchr::memchr;
+use memchr::{memchr, memmem};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -35,7 +35,7 @@ pub(super) fn records(bytes: &[u8], report: &mut ReadReport) -> Vec<Record> {
         let sound = text.trim_start_matches('\u{feff}').trim_matches('\0');
         report.repaired += u64::from(sound.len() < line.len() || matches!(text, Cow::Owned(_)));
         if !sound.is_empty() || line.is_empty() {
-            reading.line(sound);
+            reading.line(sound, rest);
         }
     }
     reading.end_message();
@@ -65,7 +65,8 @@ struct Reading {
 }
 
 impl Reading {
-    fn line(&mut self, line: &str) {
+    /// Takes a line; `rest` is what follows it.
+    fn line(&mut self, line: &str, rest: &[u8]) {
         if !self.within_query && (line == "user:" || line == "assistant:") {
             self.end_message();
             self.is_agents = Some(line == "assistant:");
@@ -73,7 +74,7 @@ impl Reading {
         }
         if self.is_agents == Some(false) {
             self.within_query = match (line.rfind(query::OPENS), line.rfind(query::CLOSES)) {
-                (Some(opens), closes) => closes.is_none_or(|closes| closes < opens),
+                (Some(opens), closes) => closes.is_none_or(|closes| closes < opens) && closes_in(rest),
                 (None, Some(_)) => false,
                 (None, None) => self.within_query,
             };
@@ -124,6 +125,12 @@ impl Reading {
             None => {}
         }
     }
+}
+
+/// Whether a query that is open ends in what follows; one that was cut off does not end before the next begins.
+fn closes_in(rest: &[u8]) -> bool {
+    let next = memmem::find(rest, query::OPENS.as_bytes()).unwrap_or(rest.len());
+    memmem::find(&rest[..next], query::CLOSES.as_bytes()).is_some()
 }
 
 /// The arguments of a call, indented lines `name: value`; a line of another shape goes on with the value before.
