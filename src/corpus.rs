@@ -3,18 +3,27 @@
 //! Every file's head is looked at, and content alone decides what a file is. Copies of a session and the files of its
 //! subagents become one [`SessionSource`]. Reading is separate: a corpus holds paths, never transcripts.
 
+mod checkpoints;
+mod commits;
+mod entire;
 mod gathering;
 mod pattern;
 mod place;
+mod references;
+mod repository;
+mod sniff;
 
+pub use entire::{FoundRepository, Record};
 pub use place::{Holder, Place};
+pub use repository::Repository;
 
 use crate::session::chat::Conversation;
 use crate::session::{
     Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code,
 };
-use gathering::{Gathering, Thread, extension};
+use gathering::{Gathering, extension};
 use rayon::prelude::*;
+use sniff::Thread;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -30,6 +39,8 @@ pub struct SessionSource {
     pub native_id: String,
     /// Copies of the session and transcripts of its subagents, in path order.
     pub places: Vec<Place>,
+    /// What a container recorded beside the transcripts.
+    pub records: Vec<Record>,
 }
 
 /// A file that is not part of any session, though it might have been meant to.
@@ -55,6 +66,13 @@ pub enum SkipReason {
     },
     /// It holds a message or a part of a session whose own file is missing.
     Piece,
+    /// It is a session's metadata that cannot be understood.
+    Metadata,
+    /// It is a session's folder in a checkpoint, and the transcript is not there.
+    NoTranscript,
+    /// It is a session's folder in a checkpoint that has no transcript but `transcript.jsonl`: a retelling without cached tokens, in which skills
+    /// look like prompts.
+    OnlyRetold,
     /// It is a symbolic link found in a folder: what it points at may be anywhere, or be in the corpus already.
     SymbolicLink,
     /// It could not be read.
@@ -69,6 +87,11 @@ impl fmt::Display for SkipReason {
             SkipReason::PartlyUsed { others: 1 } => f.write_str("used but for 1 line that is no conversation"),
             SkipReason::PartlyUsed { others } => write!(f, "used but for {others} lines that are no conversation"),
             SkipReason::Piece => f.write_str("a piece of a session whose own file is missing"),
+            SkipReason::Metadata => f.write_str("metadata that cannot be understood"),
+            SkipReason::NoTranscript => f.write_str("the session's transcript is not there"),
+            SkipReason::OnlyRetold => {
+                f.write_str("the session's transcript is there in short only (transcript.jsonl, not full.jsonl)")
+            }
             SkipReason::SymbolicLink => f.write_str("a symbolic link"),
             SkipReason::Unreadable(error) => write!(f, "cannot be read: {error}"),
         }
@@ -112,6 +135,39 @@ pub enum CorpusError {
         path: PathBuf,
         /// What is there instead.
         seen: Seen,
+    },
+    /// A repository without transcripts and without checkpoints.
+    #[error("no transcript in {path}: {seen}; and no checkpoints of Entire in its git repository", path = path.display())]
+    #[diagnostic(help(
+        "checkpoints are on the branch entire/checkpoints/v1, or below refs/entire/checkpoints; a clone may lack them: \
+         git -C {path} fetch origin '+refs/heads/entire/*:refs/remotes/origin/entire/*' '+refs/entire/*:refs/entire/*'",
+        path = path.display()
+    ))]
+    NothingInRepository {
+        /// The repository.
+        path: PathBuf,
+        /// What is there instead.
+        seen: Seen,
+    },
+    /// A repository with a place for checkpoints and none in it.
+    #[error("no checkpoint of Entire has a transcript in the git repository {path}", path = path.display())]
+    #[diagnostic(help("its work tree is not searched; to search it, name a folder in it"))]
+    NoCheckpoints {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// A repository with checkpoints of which none can be read.
+    #[error("no checkpoint of Entire can be read in the git repository {path}: {reason}", path = path.display())]
+    #[diagnostic(help(
+        "a partial clone lacks objects that were never asked for, and a damaged one may be mended by its remote: \
+         git -C {path} fetch --refetch --no-filter origin",
+        path = path.display()
+    ))]
+    UnreadableCheckpoints {
+        /// The repository.
+        path: PathBuf,
+        /// What is wrong with the first thing that cannot be read.
+        reason: String,
     },
     /// A file that was named, but is not a transcript.
     #[error("not a transcript of a known agent: {path}", path = path.display())]
@@ -205,9 +261,11 @@ pub struct Corpus {
     sources: Vec<SessionSource>,
     skipped: Vec<Skipped>,
     other_files: usize,
+    repositories: Vec<FoundRepository>,
 }
 
-/// Finds the sessions at `paths`: files, folders (with all that is below them), and patterns such as `logs/*.jsonl`.
+/// Finds the sessions at `paths`: files, folders (with all that is below them), and patterns such as `logs/*.jsonl`. Of a git repository
+/// with checkpoints of Entire, these are read, not the files of its work tree.
 ///
 /// # Errors
 /// A path that does not exist, a named file that is not a transcript, and a folder or pattern without any transcript:
@@ -217,8 +275,8 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     for path in paths {
         gathering.add(path)?;
     }
-    let Gathering { threads, chats, skipped, other_files, .. } = gathering.finish();
-    let mut sources = group(threads);
+    let Gathering { threads, chats, records, skipped, other_files, repositories, .. } = gathering.finish();
+    let mut sources = group(threads, records);
     sources.extend(tell_apart(chats));
     sources.sort_by(|a, b| (&a.places, &a.id).cmp(&(&b.places, &b.id)));
     let mut taken: HashSet<SessionId> = HashSet::new();
@@ -227,41 +285,33 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
             source.id = source.id.told_apart(&source.native_id);
         }
     }
-    Ok(Corpus { sources, skipped, other_files })
+    Ok(Corpus { sources, skipped, other_files, repositories })
 }
 
-/// Reads one session.
+/// Reads one session, with what was recorded beside it.
 ///
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
-    let session = read_places(source)?;
-    Ok(Session { id: source.id.clone(), ..session })
+    let mut session = read_transcripts(source)?;
+    session.id = source.id.clone();
+    let (checkpoints, unread): (Vec<_>, Vec<_>) = source.records.iter().map(Record::read).partition(Result::is_ok);
+    session.attach(checkpoints.into_iter().flatten().collect());
+    session.read.bad += unread.len() as u64;
+    Ok(session)
 }
 
-fn read_places(source: &SessionSource) -> Result<Session, ReadError> {
-    if source.agent == Agent::OpenCode {
-        // A database holds many sessions and is not loaded for one of them.
-        let paths: Vec<PathBuf> = source.places.iter().map(|place| place.path.clone()).collect();
-        return open_code::read_paths(&source.native_id, &paths);
+fn read_transcripts(source: &SessionSource) -> Result<Session, ReadError> {
+    let (id, places) = (&source.native_id, &source.places);
+    match source.agent {
+        Agent::ClaudeCode => claude_code::read(id, places),
+        Agent::Codex => codex::read(id, places),
+        Agent::Copilot => copilot::read(id, places),
+        Agent::Cursor => cursor::read(id, places),
+        Agent::Chat => chat::read(id, places),
+        Agent::GeminiCli => gemini_cli::read(id, places),
+        Agent::OpenCode => open_code::read(id, places),
     }
-    let files = source
-        .places
-        .iter()
-        .map(|place| match place.read() {
-            Ok(bytes) => Ok((place.path.clone(), bytes)),
-            Err(error) => Err(ReadError::Io { path: place.path.clone(), source: error }),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(match source.agent {
-        Agent::ClaudeCode => claude_code::read(&source.native_id, &files),
-        Agent::Codex => codex::read(&source.native_id, &files),
-        Agent::Copilot => copilot::read(&source.native_id, &files),
-        Agent::Cursor => cursor::read(&source.native_id, &files),
-        Agent::Chat => chat::read(&source.native_id, &files),
-        Agent::GeminiCli => gemini_cli::read(&source.native_id, &files),
-        Agent::OpenCode => open_code::read(&source.native_id, &files),
-    })
 }
 
 impl Corpus {
@@ -284,6 +334,11 @@ impl Corpus {
     /// How many files were left aside without a mention of their own: text, images, programs.
     pub fn other_files(&self) -> usize {
         self.other_files
+    }
+
+    /// Git repositories whose checkpoints were read, in the order they were found.
+    pub fn repositories(&self) -> &[FoundRepository] {
+        &self.repositories
     }
 
     /// Reads the sessions one after the other.
@@ -332,30 +387,36 @@ impl Corpus {
 }
 
 /// Joins copies of a session, and threads with the session that started them where it is there.
-fn group(threads: Vec<Thread>) -> Vec<SessionSource> {
+fn group(threads: Vec<Thread>, records: Vec<(Agent, String, Record)>) -> Vec<SessionSource> {
     let parents: HashMap<(Agent, String), Option<String>> =
         threads.iter().map(|thread| ((thread.agent, thread.id.clone()), thread.parent.clone())).collect();
-    let mut groups: BTreeMap<(Agent, String), Vec<Place>> = BTreeMap::new();
-    for thread in threads {
-        let mut root = (thread.agent, thread.id);
+    let root = |agent: Agent, id: String| {
+        let mut root = (agent, id);
         // Bounded, since damaged files might name each other as parents.
         for _ in 0..parents.len() {
             let Some(Some(parent)) = parents.get(&root) else { break };
-            let above = (thread.agent, parent.clone());
+            let above = (agent, parent.clone());
             if above == root || !parents.contains_key(&above) {
                 break;
             }
             root = above;
         }
-        groups.entry(root).or_default().push(Place::file(thread.path));
+        root
+    };
+    let mut groups: BTreeMap<(Agent, String), (Vec<Place>, Vec<Record>)> = BTreeMap::new();
+    for Thread { place, agent, id, .. } in threads {
+        groups.entry(root(agent, id)).or_default().0.push(place);
+    }
+    for (agent, id, record) in records {
+        groups.entry(root(agent, id)).or_default().1.push(record);
     }
     groups
         .into_iter()
-        .map(|((agent, native_id), mut places)| {
+        .map(|((agent, native_id), (mut places, records))| {
             places.sort();
             // A database is the file of many threads.
             places.dedup();
-            SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, places }
+            SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, places, records }
         })
         .collect()
 }
@@ -375,7 +436,7 @@ fn tell_apart(mut chats: Vec<(PathBuf, Conversation)>) -> Vec<SessionSource> {
         let native_id = if is_first { id } else { format!("{id}@{}", &hash.to_hex()[..8]) };
         let id = SessionId::new(Agent::Chat, &native_id);
         let place = Place { path, holder: Holder::Span { start: span.start, end: span.end } };
-        sources.push(SessionSource { id, agent: Agent::Chat, native_id, places: vec![place] });
+        sources.push(SessionSource { id, agent: Agent::Chat, native_id, places: vec![place], records: Vec::new() });
     }
     sources
 }

@@ -10,7 +10,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 /// The names that an expression may use: the fields of a session's summary.
 const NAMES: &str = "id, agent, path, models, started, ended, wall_seconds, active_seconds, events, prompts, interruptions, \
     rejected_tools, tool_calls, failed_tool_calls, subagent_events, compactions, usage.input, usage.output (…), commits, \
-    agent_percentage, read.bad (…)";
+    agent_percentage, checkpoints, read.bad (…)";
 
 /// Why an expression cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Diagnostic)]

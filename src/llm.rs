@@ -58,7 +58,7 @@ pub enum Role {
     Assistant,
 }
 
-/// A piece of a turn.
+/// A piece of a turn: a turn's text is that of its parts, one after the other, with nothing between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The text; never empty.
@@ -88,7 +88,7 @@ impl AnswerSchema {
 
 impl Request {
     /// The system text and the turns for a model that lacks something: a schema that cannot be sent ends the last user turn,
-    /// system text that cannot be sent opens the first one. Empty parts and turns are left out, marks on what is lacking are off.
+    /// system text that cannot be sent opens the first one. Blank parts and turns are left out, marks on what is lacking are off.
     pub fn conversation(&self, lacking: &Lacking) -> (Option<String>, Vec<Turn>) {
         let mut turns = self.turns.clone();
         for turn in &mut turns {
@@ -100,7 +100,7 @@ impl Request {
         turns.retain(|turn| !turn.parts.is_empty());
 
         if lacking.contains(&Feature::AnswerSchema) {
-            let part = Part { text: self.schema.in_words(), cache_mark: false };
+            let part = Part { text: format!("\n\n{}", self.schema.in_words()), cache_mark: false };
             match turns.last_mut() {
                 Some(turn) if turn.role == Role::User => turn.parts.push(part),
                 _ => turns.push(Turn { role: Role::User, parts: vec![part] }),
@@ -111,7 +111,7 @@ impl Request {
         if lacking.contains(&Feature::SystemTurn)
             && let Some(text) = system.take()
         {
-            let part = Part { text, cache_mark: false };
+            let part = Part { text: format!("{text}\n\n"), cache_mark: false };
             match turns.first_mut() {
                 Some(turn) if turn.role == Role::User => turn.parts.insert(0, part),
                 _ => turns.insert(0, Turn { role: Role::User, parts: vec![part] }),
@@ -246,6 +246,18 @@ pub struct RateLimits {
     pub tokens_left: Option<u64>,
 }
 
+/// How a provider keeps the beginnings of prompts that it has read, to charge less when they come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrefixCache {
+    /// Not at all.
+    None,
+    /// Any beginning, in small steps, without being asked.
+    Automatic,
+    /// Up to where a request carries a mark; the schema is a part of the beginning.
+    Marked,
+}
+
 /// Looks a response header up by its lower-case name.
 pub type HeaderLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -253,6 +265,11 @@ pub type HeaderLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub trait Adapter: Send + Sync {
     /// The request in the provider's form, without what the model is known to lack.
     fn encode(&self, base_url: &str, request: &Request, lacking: &Lacking) -> HttpRequest;
+
+    /// How the provider keeps beginnings of prompts.
+    fn prefix_cache(&self) -> PrefixCache {
+        PrefixCache::Automatic
+    }
 
     /// What is never sent to this model, although a request may hold it: known beforehand, so that users can be told.
     fn leaves_out(&self, _model: &str) -> Lacking {
@@ -282,7 +299,7 @@ mod tests {
             turns: vec![Turn {
                 role: Role::User,
                 parts: vec![
-                    Part { text: "The transcript.".to_owned(), cache_mark: true },
+                    Part { text: "The transcript.\n\n".to_owned(), cache_mark: true },
                     Part { text: "What is its label?".to_owned(), cache_mark: false },
                 ],
             }],
@@ -335,9 +352,9 @@ mod tests {
         let (system, turns) = request.conversation(&all);
         assert_eq!(system, None);
         assert_eq!(turns.len(), 3);
-        assert_eq!(turns[0].parts[0].text, "You annotate.");
+        assert_eq!(turns[0].parts[0].text, "You annotate.\n\n");
         assert_eq!(turns[0].parts.len(), 3);
-        assert_eq!(turns[2].parts[1].text, request.schema.in_words());
+        assert_eq!(turns[2].parts[1].text, format!("\n\n{}", request.schema.in_words()));
         assert!(turns.iter().flat_map(|turn| &turn.parts).all(|part| !part.cache_mark));
     }
 

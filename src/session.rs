@@ -10,9 +10,11 @@ pub mod chat;
 pub mod claude_code;
 pub mod codex;
 mod content;
+pub mod copies;
 pub mod copilot;
 pub mod cursor;
 mod document;
+pub mod entire;
 pub mod gemini_cli;
 mod input;
 pub mod lines;
@@ -23,9 +25,10 @@ mod value;
 pub use builder::SessionBuilder;
 
 use crate::usage::Usage;
+use entire::{Checkpoint, CheckpointSummary};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -141,8 +144,10 @@ pub struct Session {
     pub subagent_events: u64,
     /// Tokens of the main agent.
     pub usage: Usage,
-    /// Share of committed lines written by the agent (0 to 100), where the container records it.
+    /// Share of committed lines written by the agent (0 to 100), where the container records it: pooled over the checkpoints.
     pub agent_percentage: Option<f64>,
+    /// What Entire recorded whenever the human committed, in the order of time; empty where the transcript is not from Entire.
+    pub checkpoints: Vec<Checkpoint>,
     /// How the file was read.
     pub read: ReadReport,
 }
@@ -391,10 +396,13 @@ pub struct SessionSummary {
     pub compactions: usize,
     /// Tokens of the main agent.
     pub usage: Usage,
-    /// Commits made by the agent.
+    /// Commits: those of the repository that name a checkpoint of the session, each once, where there are any; else those that the transcript
+    /// shows the agent making.
     pub commits: usize,
     /// Share of committed lines written by the agent, 0 to 100.
     pub agent_percentage: Option<f64>,
+    /// What Entire recorded whenever the human committed, in the order of time.
+    pub checkpoints: Vec<CheckpointSummary>,
     /// How the file was read.
     pub read: ReadReport,
 }
@@ -462,10 +470,24 @@ impl Session {
             subagent_events: self.subagent_events,
             compactions: self.count(|body| matches!(body, EventBody::Compaction { .. })),
             usage: self.usage,
-            commits: self.commits().count(),
+            commits: self.commit_count(),
             agent_percentage: self.agent_percentage,
+            checkpoints: self.checkpoints.iter().map(Checkpoint::summary).collect(),
             read: self.read.clone(),
         }
+    }
+
+    /// Takes what was recorded beside the transcript.
+    pub fn attach(&mut self, checkpoints: Vec<Checkpoint>) {
+        if !checkpoints.is_empty() {
+            self.checkpoints = entire::in_order(checkpoints);
+            self.agent_percentage = entire::agent_percentage(&self.checkpoints);
+        }
+    }
+
+    fn commit_count(&self) -> usize {
+        let linked: HashSet<&String> = self.checkpoints.iter().flat_map(|checkpoint| &checkpoint.commits).collect();
+        if linked.is_empty() { self.commits().count() } else { linked.len() }
     }
 
     fn count(&self, wanted: impl Fn(&EventBody) -> bool) -> usize {

@@ -19,7 +19,7 @@ use interrater::llm::baseline;
 use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
-use interrater::report::sessions::{overview, skipped_lines};
+use interrater::report::sessions::{overview, repository_lines, skipped_lines};
 use interrater::run::{Manifest, Run, Settings, safe_name, write_json};
 use interrater::summary::summarise;
 use interrater::unit::units;
@@ -45,7 +45,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     try_templates(&prompter, &codebooks, &corpus)?;
     let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
     if !common.quiet {
-        skipped_lines(&corpus).iter().for_each(|line| say!("{line}"));
+        repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
         say!("{}", overview(&sessions));
     }
     for (codebook, gold) in codebooks.iter().zip(&golds) {

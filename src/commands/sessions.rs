@@ -9,7 +9,7 @@ use interrater::filter::Filter;
 use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::redact;
-use interrater::report::sessions::{overview, skipped_lines, table};
+use interrater::report::sessions::{overview, repository_lines, skipped_lines, table};
 use interrater::session::SessionId;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
@@ -43,7 +43,7 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     }
     if !common.quiet {
         say!("{}", overview(&sessions));
-        skipped_lines(&corpus).iter().for_each(|line| say!("{line}"));
+        repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
     }
     Ok(Exit::Done)
 }
@@ -75,8 +75,7 @@ fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, redacted: bo
             "redactions": redacted.then_some(&redactions), "system": prompt.system, "parts": parts, "schema": prompt.schema.json,
         }))?;
     } else {
-        let texts: Vec<&str> = prompt.system.as_deref().into_iter().chain(parts).collect();
-        print(&format!("{}\n", texts.join("\n\n")))?;
+        print(&format!("{}\n", prompt.text()))?;
     }
     if !common.quiet {
         say!(

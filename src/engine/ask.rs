@@ -2,14 +2,15 @@
 //! before anyone sees it.
 
 use super::key::without_key;
+use super::warmth::{Beginnings, Warmth};
 use crate::config::Model;
 use crate::llm::client::{Answer, Client, TransportError};
 use crate::llm::pace::Pacer;
 use crate::llm::retry::Backoff;
-use crate::llm::{Fault, Feature, Lacking, Request};
+use crate::llm::{Fault, Feature, Lacking, Request, Response};
 use crate::material::estimate_tokens;
 use crate::run::Status;
-use crate::store::{ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse};
+use crate::store::{Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -51,6 +52,15 @@ pub struct Unanswered {
     pub outage: bool,
 }
 
+/// An answer that is in the store, and what it says.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// As it is stored.
+    pub stored: StoredResponse,
+    /// As the provider's adapter reads it.
+    pub response: Response,
+}
+
 /// What a request is sent for.
 #[derive(Debug, Clone, Copy)]
 pub struct Purpose<'a> {
@@ -76,9 +86,10 @@ pub struct Asker {
     client: Client,
     pacer: Pacer,
     backoff: Backoff,
+    warmth: Warmth,
     lacking: RwLock<Lacking>,
     notes: Mutex<Vec<String>>,
-    answered: AtomicU64,
+    answers: AtomicU64,
     failed_in_a_row: AtomicU32,
     /// No new request is sent once this is cancelled.
     pub wind_down: CancellationToken,
@@ -108,13 +119,19 @@ impl Asker {
             client,
             pacer,
             backoff,
+            warmth: Warmth::default(),
             lacking: RwLock::new(lacking),
             notes: Mutex::new(Vec::new()),
-            answered: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             failed_in_a_row: AtomicU32::new(0),
             wind_down: CancellationToken::new(),
             abandon: CancellationToken::new(),
         })
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> usize {
+        self.pacer.in_flight()
     }
 
     /// What was learnt of the model since the last call.
@@ -138,23 +155,45 @@ impl Asker {
         }
     }
 
-    /// The stored answer to `request`, if there is one.
-    pub fn stored(&self, request: &Request) -> Result<Option<StoredResponse>, StoreError> {
-        self.store.get(&self.key(request).0)
+    /// The stored answer to the request with this key, if there is one.
+    pub fn stored(&self, key: &RequestKey) -> Result<Option<StoredResponse>, StoreError> {
+        self.store.get(key)
     }
 
-    /// The answer to `request`: the stored one, unless there is none or a new one is asked for.
-    pub async fn ask(&self, request: &Request, purpose: Purpose<'_>) -> Result<StoredResponse, AskError> {
-        let (key, parts) = self.key(request);
+    /// What a stored answer says; else the answer, and why it says nothing.
+    pub fn answered(&self, stored: StoredResponse) -> Result<Answered, (StoredResponse, String)> {
+        match self.model.adapter.decode(stored.response.body.as_bytes()) {
+            Ok(response) => Ok(Answered { stored, response }),
+            Err(error) => Err((stored, error.to_string())),
+        }
+    }
+
+    /// The answer to `request`: the stored one, unless there is none or a new one is asked for. Of requests that begin alike one goes first.
+    pub async fn ask(
+        &self,
+        request: &Request,
+        key: RequestKey,
+        parts: RequestParts,
+        beginnings: &Beginnings,
+        purpose: Purpose<'_>,
+    ) -> Result<Answered, AskError> {
+        let lead = tokio::select! {
+            biased;
+            () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
+            lead = self.warmth.enter(beginnings) => lead,
+        };
+        // Another process, or another unit with the same words, may have asked meanwhile.
         if !purpose.anew
             && let Some(stored) = self.store.get(&key)?
+            && let Ok(answered) = self.answered(stored)
         {
-            return Ok(stored);
+            return Ok(answered);
         }
         let outcome = self.send(request, key, parts, purpose).await;
         match &outcome {
             Ok(_) => {
-                self.answered.fetch_add(1, Ordering::Relaxed);
+                lead.answered();
+                self.answers.fetch_add(1, Ordering::Relaxed);
                 self.failed_in_a_row.store(0, Ordering::Relaxed);
             }
             Err(AskError::Unit(Unanswered { status: Status::Failed, reason, outage: true, .. })) => {
@@ -174,7 +213,7 @@ impl Asker {
         key: RequestKey,
         parts: RequestParts,
         purpose: Purpose<'_>,
-    ) -> Result<StoredResponse, AskError> {
+    ) -> Result<Answered, AskError> {
         let unit =
             |status, reason, attempts| Err(AskError::Unit(Unanswered { status, reason, attempts, outage: false }));
         let estimate = self.estimate(request);
@@ -224,18 +263,7 @@ impl Asker {
                                 attempts,
                                 latency: answer.elapsed,
                             };
-                            if purpose.anew {
-                                self.store.replace(new).await?;
-                            } else {
-                                self.store.put(new).await?;
-                            }
-                            return match self.store.get(&key)? {
-                                Some(stored) => Ok(stored),
-                                None => {
-                                    let reason = "the answer was stored and cannot be found again".to_owned();
-                                    unit(Status::Failed, reason, attempts)
-                                }
-                            };
+                            return self.keep(new, response, purpose).await;
                         }
                         Err(unreadable) => (unreadable.to_string(), None),
                     }
@@ -269,6 +297,20 @@ impl Asker {
         }
     }
 
+    /// Stores an answer before anyone sees it. Where another process has stored one for the same request, that one is used.
+    async fn keep(&self, new: NewResponse, response: Response, purpose: Purpose<'_>) -> Result<Answered, AskError> {
+        let key = new.key;
+        let stored = StoredResponse { id: 0, response: new.clone() };
+        let kept = if purpose.anew { self.store.replace(new).await? } else { self.store.put(new).await? };
+        if kept == Kept::Earlier
+            && let Some(earlier) = self.store.get(&key)?
+            && let Ok(answered) = self.answered(earlier)
+        {
+            return Ok(answered);
+        }
+        Ok(Answered { stored, response })
+    }
+
     fn fault(&self, answer: &Answer, lacking: &Lacking) -> Fault {
         let fault = self.model.adapter.fault(answer.status, &|name| answer.header(name), &answer.body);
         fault.unless_left_out(lacking)
@@ -276,7 +318,7 @@ impl Asker {
 
     /// Whether a request that did not get through can be sent again; else why the run ends.
     fn transport_fault(&self, error: &TransportError, attempts: u32) -> Result<(), AskError> {
-        let never_answered = self.answered.load(Ordering::Relaxed) == 0;
+        let never_answered = self.answers.load(Ordering::Relaxed) == 0;
         let nobody_there =
             matches!(error, TransportError::Connect { .. }) && never_answered && attempts >= CONNECTS_BEFORE_GIVING_UP;
         if nobody_there || !error.can_pass() { Err(self.stop(error.to_string())) } else { Ok(()) }
@@ -326,15 +368,17 @@ impl Asker {
     }
 
     /// The request's key and the hashes of its parts.
-    fn key(&self, request: &Request) -> (RequestKey, RequestParts) {
+    pub fn key(&self, request: &Request) -> (RequestKey, RequestParts) {
         // Every field is named, so that a new one is an error here until someone decides whether it belongs to the key.
         let Request { model, system, turns, schema, temperature, max_output_tokens, sample } = request;
         let mut spoken = blake3::Hasher::new();
         for turn in turns {
             absorb(&mut spoken, &serde_json::json!(turn.role).to_string());
+            // Where a text is parted, and where it is marked, changes the bill and not the answer.
+            let length: usize = turn.parts.iter().map(|part| part.text.len()).sum();
+            spoken.update(&(length as u64).to_le_bytes());
             for part in &turn.parts {
-                // The cache mark changes the bill, not the answer.
-                absorb(&mut spoken, &part.text);
+                spoken.update(part.text.as_bytes());
             }
         }
         let parts = RequestParts {

@@ -2,8 +2,8 @@
 
 use super::fault::{self, Said};
 use super::{
-    Adapter, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, RateLimits, Request, Response, Role, Turn,
-    Unreadable,
+    Adapter, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, PrefixCache, RateLimits, Request, Response, Role,
+    Turn, Unreadable,
 };
 use crate::usage::Usage;
 use serde_json::{Map, Value, json};
@@ -28,6 +28,10 @@ const MAX_CACHE_MARKS: usize = 4;
 const SPEND_LIMITS: &[&str] = &["enforced_spend_limit_reached", "contract_spend_limit_reached"];
 
 impl Adapter for Anthropic {
+    fn prefix_cache(&self) -> PrefixCache {
+        PrefixCache::Marked
+    }
+
     fn encode(&self, base_url: &str, request: &Request, lacking: &Lacking) -> HttpRequest {
         let (system, turns) = request.conversation(lacking);
         let temperature = request.sent_temperature(lacking);
@@ -268,7 +272,7 @@ mod tests {
                 "max_tokens": 500,
                 "system": "You annotate.",
                 "messages": [{ "role": "user", "content": [
-                    { "type": "text", "text": "The transcript.", "cache_control": { "type": "ephemeral" } },
+                    { "type": "text", "text": "The transcript.\n\n", "cache_control": { "type": "ephemeral" } },
                     { "type": "text", "text": "What is its label?" },
                 ] }],
                 "output_config": { "format": { "type": "json_schema", "schema": request().schema.json } },

@@ -131,7 +131,7 @@ fn message(turn: &Turn) -> Value {
         Role::User => "user",
         Role::Assistant => "assistant",
     };
-    let text = turn.parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n\n");
+    let text: String = turn.parts.iter().map(|part| part.text.as_str()).collect();
     json!({ "role": role, "content": text })
 }
 

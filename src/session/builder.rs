@@ -150,6 +150,7 @@ impl SessionBuilder {
             subagent_events: self.subagent_events,
             usage: self.usage,
             agent_percentage: self.agent_percentage,
+            checkpoints: Vec::new(),
             read: self.read,
         }
     }

@@ -6,13 +6,14 @@
 
 mod find;
 
-pub use find::{Conversation, Found, find, may_hold};
+pub use find::{Conversation, Found, find, find_in, may_hold};
 
 use super::calls::Calls;
 use super::content::{Part, calls, parts, result};
+use super::copies::{self, Stored};
 use super::document::{End, Text, parse};
 use super::value::{number_of, text_of, time_of};
-use super::{Agent, Channel, InjectedSource, ReadReport, Session, SessionBuilder};
+use super::{Agent, Channel, InjectedSource, ReadError, ReadReport, Session, SessionBuilder};
 use crate::usage::Usage;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -42,13 +43,17 @@ impl Role {
     }
 }
 
-/// Reads the session `id` from the bytes of its conversation; of several files, which are copies, the first.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    let first = files.first();
-    let path = first.map(|(path, _)| path.clone()).unwrap_or_default();
-    let mut session = SessionBuilder::new(Agent::Chat, id, path);
-    let Some((_, bytes)) = first else { return session.finish() };
-    let text = Text::of(bytes).named("messages");
+/// Reads the session `id` from the bytes of its conversation; of several copies, which are equal, the first.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let Some(first) = copies.first() else {
+        return Ok(SessionBuilder::new(Agent::Chat, id, PathBuf::new()).finish());
+    };
+    let mut session = SessionBuilder::new(Agent::Chat, id, first.path().to_owned());
+    let bytes = copies::load(first)?;
+    let text = Text::of(&bytes).named("messages");
     let mut report = ReadReport::default();
     let document = text.document("messages", &mut report);
     let mut messages: Vec<Map<String, Value>> = Vec::new();
@@ -62,7 +67,7 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
     session.read = report;
     let facts = document.fields.iter().filter_map(|(key, value)| Some((key.clone(), parse(value.get()).ok()?)));
     tell(&facts.collect(), &messages, &mut session);
-    session.finish()
+    Ok(session.finish())
 }
 
 /// Whether an object is a message and not a part of one.

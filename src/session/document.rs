@@ -102,6 +102,13 @@ impl<'a> Text<'a> {
         report.repaired += u64::from(is_repaired);
         document
     }
+
+    /// Reads the documents with messages that the text is put together from, as [`Text::document`] does; mostly there is one.
+    pub(super) fn documents(&self, report: &mut ReadReport) -> Vec<Document<'_>> {
+        let first = self.document("messages", report);
+        let parts = if first.end == End::More { parts(&self.text) } else { Vec::new() };
+        if parts.is_empty() { vec![first] } else { parts.into_iter().map(Document::read).collect() }
+    }
 }
 
 /// Parses JSON, if need be with control characters escaped and halves of characters replaced.
@@ -120,6 +127,25 @@ pub(super) fn parse_counted<T: DeserializeOwned>(json: &str, report: &mut ReadRe
         None => report.bad += 1,
     }
     mended
+}
+
+/// The documents with messages that a text is put together from, one behind the other, where there are several: a transcript that was too
+/// long for one file. Empty if the text is anything else.
+pub(super) fn parts(text: &str) -> Vec<&str> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    let mut parts = Vec::new();
+    for value in values.by_ref().map_while(Result::ok) {
+        if !Document::read(value.get()).has_messages {
+            return Vec::new();
+        }
+        parts.push(value.get());
+    }
+    // What follows the last whole value may be a part that is cut off.
+    let rest = text.get(values.byte_offset()..).unwrap_or_default().trim();
+    if !parts.is_empty() && Document::read(rest).has_messages {
+        parts.push(rest);
+    }
+    if parts.len() > 1 { parts } else { Vec::new() }
 }
 
 impl<'a> Document<'a> {
@@ -358,6 +384,17 @@ mod tests {
             ("{\"b\":3}]}", b"{\"b\":", vec![1, 2], [2, 0, 1]),
         ] {
             assert_eq!(damaged(from, to), (found, counts), "{from} to {}", to.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn parts_of_a_document_are_told_from_lines() {
+        let (one, two) = ("{\"messages\":[1]}", "{\n\"messages\": [2]\n}");
+        assert_eq!(parts(&format!("{one}\n{two}")), [one, two]);
+        assert_eq!(parts(&format!("{one}{two}\n")), [one, two]);
+        assert_eq!(parts(&format!("{one}\n{{\"messages\":[3,")), [one, "{\"messages\":[3,"], "the last is cut off");
+        for other in [one, two, "", "{\"messages\":[]}\n{\"type\":\"user\"}", "{\"messages\":[]}\n{\"a\":"] {
+            assert!(parts(other).is_empty(), "{other}");
         }
     }
 

@@ -49,12 +49,6 @@ pub fn for_each_record(
     }
 }
 
-/// A document of several lines as one, for [`for_each_record`]: between JSON's tokens a line end is a blank, and within a string
-/// it is damage.
-pub(super) fn one_line(document: &[u8]) -> Vec<u8> {
-    document.iter().map(|&byte| if byte == b'\n' { b' ' } else { byte }).collect()
-}
-
 /// What a damaged text holds.
 #[derive(Clone, Copy)]
 struct Contents {

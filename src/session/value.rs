@@ -44,6 +44,11 @@ pub(super) fn text_of(value: Option<&Value>) -> Option<String> {
     }
 }
 
+/// Whether a text can tell things apart: some archives replace ids, as if they were secrets.
+pub(super) fn is_id(text: &str) -> bool {
+    !text.is_empty() && text != "REDACTED"
+}
+
 /// A count, also where it is written as a float or in quotes.
 pub(super) fn number_of(value: Option<&Value>) -> Option<u64> {
     let number = match value? {

@@ -7,6 +7,7 @@ mod bad_input;
 mod codebooks;
 mod context;
 mod damage;
+mod entire_oracle;
 mod fake;
 mod faults;
 mod init;

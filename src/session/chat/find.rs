@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::ops::Range;
 use std::path::Path;
 
@@ -50,9 +50,17 @@ pub fn may_hold(head: &[u8]) -> bool {
 /// # Errors
 /// Fails if the file cannot be read; what is in it makes nothing fail.
 pub fn find(path: &Path) -> io::Result<Found> {
+    search(BufReader::new(File::open(path)?), path)
+}
+
+/// Finds the conversations in the bytes of a file that is named like `path`.
+pub fn find_in(bytes: &[u8], path: &Path) -> Found {
+    search(Cursor::new(bytes), path).unwrap_or_default()
+}
+
+fn search(mut file: impl BufRead + Seek, path: &Path) -> io::Result<Found> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut finding = Finding { stem: name(&stem), found: Found::default(), has_sound_line: false };
-    let mut file = BufReader::new(File::open(path)?);
     if has_value_in_first_line(&mut file)? {
         finding.lines(&mut file)?;
         let is_document = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
@@ -79,7 +87,7 @@ pub fn find(path: &Path) -> io::Result<Found> {
 }
 
 /// Whether the first line that is not blank holds a whole value, so that others may follow on lines of their own.
-fn has_value_in_first_line(file: &mut BufReader<File>) -> io::Result<bool> {
+fn has_value_in_first_line(file: &mut (impl BufRead + Seek)) -> io::Result<bool> {
     let mut line = Vec::new();
     while line.trim_ascii().is_empty() {
         line.clear();
@@ -118,7 +126,7 @@ struct Finding {
 }
 
 impl Finding {
-    fn lines(&mut self, file: &mut BufReader<File>) -> io::Result<()> {
+    fn lines(&mut self, file: &mut impl BufRead) -> io::Result<()> {
         let mut line = Vec::new();
         let mut offset = 0;
         for number in 1u64.. {

@@ -8,6 +8,7 @@ use super::outcome::judge;
 use super::row::{Body, Call, Mark, Role, Row};
 use super::tokens::Meter;
 use crate::session::tool;
+use crate::session::value::is_id;
 use crate::session::{Channel, EventBody, InjectedSource, SessionBuilder, ToolOutcome};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -383,9 +384,4 @@ impl Conversation<'_> {
             self.session.push(at, commit);
         }
     }
-}
-
-/// Whether a text can tell calls apart: some archives replace ids, as if they were secrets.
-fn is_id(text: &str) -> bool {
-    !text.is_empty() && text != "REDACTED"
 }

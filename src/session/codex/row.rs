@@ -3,7 +3,8 @@
 use super::thread::{Thread, is_bare_item, is_bare_meta, thread_of};
 use super::tokens::Totals;
 use crate::session::ToolOutcome;
-use crate::session::value::{flat_text, number_of, text_of, time_of, uuid_time};
+use crate::session::copies::{Identity, Key};
+use crate::session::value::{flat_text, is_id, number_of, text_of, time_of, uuid_time};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -124,6 +125,35 @@ impl Row {
         };
         Ok(Row { at, body })
     }
+}
+
+/// Takes a record's text; gives what tells it from the others of its rollout: time and type, or, in the oldest rollouts, which have
+/// no times, the call that it belongs to.
+pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Marks<'a> {
+        #[serde(default)]
+        timestamp: Value,
+        #[serde(default, rename = "type")]
+        kind: Value,
+        #[serde(default)]
+        role: Value,
+        #[serde(default)]
+        call_id: Value,
+        #[serde(borrow)]
+        payload: Option<&'a RawValue>,
+    }
+    let marks: Marks = serde_json::from_str(text)?;
+    let kind = text_of(Some(&marks.kind)).unwrap_or_default();
+    let inner = marks.payload.map(tag).unwrap_or_default();
+    let time = text_of(Some(&marks.timestamp));
+    let call = text_of(Some(&marks.call_id)).filter(|id| is_id(id));
+    let key = match (time, call) {
+        (Some(time), _) => Key::Shared(Key::digest((time, kind, inner))),
+        (None, Some(call)) => Key::Shared(Key::digest((call, kind))),
+        (None, None) => Key::Kind(Key::digest((kind, text_of(Some(&marks.role))))),
+    };
+    Ok(Identity { key, at: time_of(Some(&marks.timestamp)), weight: 0 })
 }
 
 /// A payload's type, without building the rest of it; empty where it has none.

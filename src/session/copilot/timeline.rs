@@ -3,13 +3,15 @@
 //! Its `timeline` lists what the screen showed: what the human typed, the agent's words, each call together with its result.
 
 use super::row::{Author, Body, Row, call};
+use crate::session::copies::{self, Identity, Key};
 use crate::session::document::{self, End, Text};
-use crate::session::value::{flat_text, text_of, time_of};
+use crate::session::value::{flat_text, is_id, text_of, time_of};
 use crate::session::{Channel, ReadReport, ToolOutcome};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
 
 /// How far the keys are looked for that a document begins with, in bytes.
 const OPENING: usize = 1024;
@@ -40,19 +42,56 @@ pub(super) fn session_id(head: &[u8]) -> Option<String> {
     (!marks.session.is_empty()).then_some(marks.session)
 }
 
-/// The rows of a document.
-pub(super) fn rows(bytes: &[u8], report: &mut ReadReport) -> Vec<Row> {
-    let text = Text::of(bytes);
-    let document = text.document("timeline", report);
-    let started: Option<Value> = document.field("startTime");
-    let mut rows = vec![row(time_of(started.as_ref()), Body::Settings { model: None })];
-    document.for_each_message(is_entry, report, &mut |text| {
-        rows.extend(entry(&serde_json::from_str(text)?));
-        Ok(())
-    });
-    // What follows the document is nothing that a client writes.
-    report.bad += u64::from(document.end == End::More);
-    rows
+/// What a document says.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    pub path: PathBuf,
+    pub report: ReadReport,
+    /// What each entry is, and what it says.
+    entries: Vec<(Identity, Vec<Row>)>,
+    started: Option<Row>,
+}
+
+impl Timeline {
+    /// Reads the document at `path`.
+    pub(super) fn read(path: &Path, bytes: &[u8]) -> Timeline {
+        let mut report = ReadReport::default();
+        let mut entries = Vec::new();
+        let text = Text::of(bytes);
+        let document = text.document("timeline", &mut report);
+        let start: Option<Value> = document.field("startTime");
+        let started = Some(row(time_of(start.as_ref()), Body::Settings { model: None }));
+        document.for_each_message(is_entry, &mut report, &mut |text| {
+            let listed = serde_json::from_str(text)?;
+            entries.push((identity(&listed), entry(&listed)));
+            Ok(())
+        });
+        // What follows the document is nothing that a client writes.
+        report.bad += u64::from(document.end == End::More);
+        Timeline { path: path.to_owned(), report, entries, started }
+    }
+
+    /// Adds what a copy of the document has that this one lacks.
+    pub(super) fn unite(&mut self, copy: Timeline) {
+        self.entries = copies::unite_lists(std::mem::take(&mut self.entries), copy.entries, |(identity, _)| *identity);
+        self.started = self.started.take().or(copy.started);
+    }
+
+    /// The rows that would say the same today.
+    pub(super) fn into_rows(self) -> Vec<Row> {
+        self.started.into_iter().chain(self.entries.into_iter().flat_map(|(_, rows)| rows)).collect()
+    }
+}
+
+/// What tells an entry from the others. A call's entry is written again when the call has ended.
+fn identity(entry: &Map<String, Value>) -> Identity {
+    let kind = text_of(entry.get("type"));
+    let key = match text_of(entry.get("id")).filter(|id| is_id(id)) {
+        Some(id) => Key::Own(Key::digest(id)),
+        None => Key::Shared(Key::digest((&kind, text_of(entry.get("timestamp")), entry.get("text").map(flat_text)))),
+    };
+    let weight = u64::from(kind.as_deref() == Some("tool_call_completed"));
+    Identity { key, at: time_of(entry.get("timestamp")), weight }
 }
 
 /// Whether an object is an entry of the timeline and not a part of one.

@@ -3,7 +3,9 @@
 use super::record::{Facts, Info, Part};
 use super::storage::{self, Holds, Piece};
 use crate::session::ReadReport;
+use crate::session::copies::{self, Identity, Key};
 use crate::session::document::{self, Document, End};
+use crate::session::value::is_id;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -20,6 +22,8 @@ pub(super) struct Transcript {
     pub facts: Facts,
     pub messages: Vec<Message>,
     pub report: ReadReport,
+    /// Whether it is a document, which has lines.
+    pub has_lines: bool,
 }
 
 /// A message with its parts, in order.
@@ -38,11 +42,6 @@ struct Exported {
     parts: Option<Box<RawValue>>,
 }
 
-/// Whether a text can tell messages apart: some archives replace ids, as if they were secrets.
-fn is_id(text: &str) -> bool {
-    !text.is_empty() && text != "REDACTED"
-}
-
 /// Whether an object is a message and not a part of one.
 fn is_message(text: &str) -> bool {
     #[derive(Deserialize)]
@@ -53,6 +52,21 @@ fn is_message(text: &str) -> bool {
     serde_json::from_str::<Marks>(text).is_ok_and(|marks| marks.info.is_some() && marks.parts.is_some())
 }
 
+impl Message {
+    /// What tells it from the others of its session; it is written again whenever it knows more.
+    fn identity(&self) -> Identity {
+        let at = self.info.created();
+        let key = match is_id(&self.id) {
+            true => Key::Own(Key::digest(&self.id)),
+            false => Key::Shared(Key::digest((self.info.role(), at.map(|at| at.as_millisecond())))),
+        };
+        let has_ended = self.info.completed().is_some() || self.info.error().is_some();
+        let states = self.parts.iter().filter_map(|part| part.state.as_ref());
+        let done = states.filter(|state| matches!(state.status().as_str(), "completed" | "error")).count();
+        Identity { key, at, weight: (self.parts.len() + done) as u64 + u64::from(has_ended) }
+    }
+}
+
 impl Transcript {
     /// Reads an exported document; none if the text is something else.
     pub(super) fn from_export(path: PathBuf, text: &document::Text<'_>) -> Option<Transcript> {
@@ -60,16 +74,19 @@ impl Transcript {
             return None;
         }
         let mut report = ReadReport::default();
-        let document = text.document("messages", &mut report);
-        // What follows the document is nothing that a client writes.
-        report.bad += u64::from(document.end == End::More);
-        let facts: Facts = document.field("info").unwrap_or_default();
+        let documents = text.documents(&mut report);
+        // What follows the documents is nothing that a client writes.
+        report.bad += u64::from(documents.len() == 1 && documents[0].end == End::More);
+        let facts: Facts = documents[0].field("info").unwrap_or_default();
         let id = facts.id().unwrap_or_default();
-        let mut transcript = Transcript { path, id, facts, report: ReadReport::default(), messages: Vec::new() };
+        let mut transcript =
+            Transcript { path, id, facts, report: ReadReport::default(), messages: Vec::new(), has_lines: true };
         let mut places = HashMap::new();
-        document.for_each_message(is_message, &mut report, &mut |message| {
-            transcript.add_exported(serde_json::from_str(message)?, &mut places)
-        });
+        for document in &documents {
+            document.for_each_message(is_message, &mut report, &mut |message| {
+                transcript.add_exported(serde_json::from_str(message)?, &mut places)
+            });
+        }
         transcript.report.absorb(report);
         if transcript.id.is_empty() {
             transcript.id = transcript.messages.iter().find_map(|message| message.info.session()).unwrap_or_default();
@@ -105,14 +122,29 @@ impl Transcript {
         Ok(())
     }
 
-    /// Reads files of a storage folder, in path order: every session whose facts or messages are among them.
-    pub(super) fn from_storage(files: Vec<(&PathBuf, Piece)>) -> Vec<Transcript> {
+    /// Adds what a copy of the transcript has that this one lacks: the longer one's order stands, of each message the version that
+    /// tells more.
+    pub(super) fn unite(&mut self, mut copy: Transcript) {
+        if copy.messages.len() > self.messages.len() {
+            std::mem::swap(self, &mut copy);
+        }
+        if self.facts.id().is_none() {
+            self.facts = copy.facts;
+        }
+        let records = self.records();
+        self.messages = copies::unite_lists(std::mem::take(&mut self.messages), copy.messages, Message::identity);
+        let added = self.records().saturating_sub(records);
+        self.report.records += added;
+        self.report.lines += if self.has_lines { 0 } else { added };
+    }
+
+    /// Reads files of storage folders, in path order: every session whose facts or messages are among them.
+    pub(super) fn from_storage(files: Vec<(PathBuf, Piece)>) -> Vec<Transcript> {
         let mut transcripts: Vec<Transcript> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut parts: Vec<(String, Part, ReadReport)> = Vec::new();
         let mut messages = Vec::new();
-        // Of copies of the folder one counts.
-        let mut known: HashSet<(String, Option<&OsStr>)> = HashSet::new();
+        let mut known = HashSet::new();
         for (path, Piece { holds, report }) in files {
             match holds {
                 Holds::Session(facts) => {
@@ -130,8 +162,9 @@ impl Transcript {
                 }
                 Holds::Message(info) => messages.push((path, info, report)),
                 Holds::Part(part) => {
-                    let message = part.message().or_else(|| storage::folder_name(path)).unwrap_or_default();
-                    if known.insert((message.clone(), path.file_name())) {
+                    let message = part.message().or_else(|| storage::folder_name(&path)).unwrap_or_default();
+                    // Folders, too, are copied; then a part comes again under its name.
+                    if known.insert((message.clone(), path.file_stem().map(OsStr::to_owned))) {
                         parts.push((message, *part, report));
                     }
                 }
@@ -139,14 +172,14 @@ impl Transcript {
         }
         let mut by_id: HashMap<String, (usize, usize)> = HashMap::new();
         for (path, info, report) in messages {
-            let session = info.session().or_else(|| storage::folder_name(path)).unwrap_or_default();
+            let session = info.session().or_else(|| storage::folder_name(&path)).unwrap_or_default();
             let place = *places.entry(session.clone()).or_insert_with(|| {
                 transcripts.push(Transcript { path: path.clone(), id: session.clone(), ..Transcript::default() });
                 transcripts.len() - 1
             });
             let stem = || path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
             let id = info.id().or_else(stem).unwrap_or_default();
-            if !known.insert((session, path.file_name())) {
+            if by_id.contains_key(&id) && is_id(&id) {
                 continue;
             }
             let transcript = &mut transcripts[place];
@@ -172,8 +205,11 @@ impl Transcript {
 
     /// Counts the records of a transcript that has no lines: every record stands for one.
     pub(super) fn count(&mut self) {
-        let records = self.messages.iter().map(|message| 1 + message.parts.len() as u64).sum::<u64>();
-        self.report.records = records;
-        self.report.lines = records + self.report.bad;
+        self.report.records = self.records();
+        self.report.lines = self.report.records + self.report.bad;
+    }
+
+    fn records(&self) -> u64 {
+        self.messages.iter().map(|message| 1 + message.parts.len() as u64).sum()
     }
 }

@@ -131,7 +131,8 @@ fn other_databases_are_not_opencodes_and_damaged_ones_are_told_of() {
     assert_eq!(find(&fs::read(&path).expect("the file can be read"), &path), None);
     fs::write(&path, b"SQLite format 3\0 and then nothing of the kind").expect("a file can be written");
     assert!(matches!(find(b"SQLite format 3\0", &path), Some(Found::DamagedDatabase(_))));
-    assert!(matches!(read_paths(ID, &[path]), Err(ReadError::Database { .. })));
+    let place = crate::corpus::Place::file(path);
+    assert!(matches!(super::super::read(ID, &[place]), Err(ReadError::Database { .. })));
 }
 
 #[test]
