@@ -12,6 +12,7 @@ mod fake;
 mod faults;
 mod init;
 mod interrupt;
+mod mutation;
 mod one_model;
 mod project;
 mod redact;
