@@ -231,6 +231,8 @@ pub struct Seen {
     pub extensions: BTreeMap<String, usize>,
     /// How many files could not be read.
     pub unreadable: usize,
+    /// How many symbolic links there are; they are not followed.
+    pub links: usize,
 }
 
 impl Seen {
@@ -249,11 +251,18 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let links = match self.links {
+            0 => String::new(),
+            links => {
+                format!(" and {links} symbolic link{}, which are followed only where they are named", plural(links))
+            }
+        };
         let files = self.files();
         if files == 0 {
-            return f.write_str("no files");
+            return write!(f, "no files{links}");
         }
-        write!(f, "{files} other file{}", if files == 1 { "" } else { "s" })?;
+        write!(f, "{files} other file{}", plural(files))?;
         let mut kinds: Vec<(&str, usize)> =
             self.extensions.iter().map(|(kind, &count)| (kind.as_str(), count)).collect();
         kinds.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
@@ -269,7 +278,7 @@ impl fmt::Display for Seen {
         if self.unreadable > 0 {
             write!(f, ", {} of them unreadable", self.unreadable)?;
         }
-        Ok(())
+        f.write_str(&links)
     }
 }
 
@@ -298,6 +307,12 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     sources.extend(tell_apart(chats));
     tables::join(tables, &mut sources, &mut skipped)?;
     sources.sort_by(|a, b| (&a.places, &a.id).cmp(&(&b.places, &b.id)));
+    let mut taken: HashSet<SessionId> = HashSet::new();
+    for source in &mut sources {
+        if !taken.insert(source.id.clone()) {
+            source.id = source.id.told_apart(&source.native_id);
+        }
+    }
     Ok(Corpus { sources, skipped, other_files, repositories })
 }
 
@@ -316,6 +331,7 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
         swe_chat::complete(&mut session, &rows, &records)?;
         session
     };
+    session.id = source.id.clone();
     let (checkpoints, unread): (Vec<_>, Vec<_>) = source.records.iter().map(Record::read).partition(Result::is_ok);
     session.attach(checkpoints.into_iter().flatten().collect());
     session.read.bad += unread.len() as u64;
@@ -347,7 +363,7 @@ impl Corpus {
         self.sources.retain(|_| keep.next().copied().unwrap_or(true));
     }
 
-    /// Files that look like data, but are part of no session, in the order they were found.
+    /// Files that look like data, but are part of no session, in the order they were found; last those that might have been.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
@@ -365,6 +381,38 @@ impl Corpus {
     /// Reads the sessions one after the other.
     pub fn sessions(&self) -> impl Iterator<Item = Result<Session, ReadError>> {
         self.sources.iter().map(read)
+    }
+
+    /// Reads the sessions as [`Corpus::read_all`] does. Those that cannot be read leave the corpus and are among the skipped.
+    ///
+    /// # Errors
+    /// Why the first cannot be read, if none of them can.
+    pub fn survey<R: Send>(&mut self, each: impl Fn(Session) -> R + Sync) -> Result<Vec<R>, ReadError> {
+        let read = self.read_all(each);
+        let keep: Vec<bool> = read.iter().map(Result::is_ok).collect();
+        let mut kept = Vec::new();
+        let mut failed = Vec::new();
+        for outcome in read {
+            match outcome {
+                Ok(made) => kept.push(made),
+                Err(error) => failed.push(error),
+            }
+        }
+        if kept.is_empty() && !failed.is_empty() {
+            return Err(failed.swap_remove(0));
+        }
+        self.retain(&keep);
+        for error in failed {
+            let (path, reason) = match error {
+                ReadError::Io { path, source } => (path, source),
+                ReadError::Database { path, source } => (path, io::Error::other(source)),
+            };
+            // One file may hold many sessions.
+            if self.skipped.iter().all(|skipped| skipped.path != path) {
+                self.skipped.push(Skipped { path, reason: SkipReason::Unreadable(reason) });
+            }
+        }
+        Ok(kept)
     }
 
     /// Reads the sessions in parallel and gives what `each` makes of them, in the corpus's order.

@@ -191,6 +191,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileVersion {
     /// The file, or the repository.
+    #[serde(serialize_with = "crate::session::as_text")]
     pub path: PathBuf,
     /// blake3 of its content; of a repository, of the ids of the objects that were read: in order, each once, as hexadecimal digits and a line
     /// end. The ids stand for the objects' bytes.

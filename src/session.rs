@@ -29,10 +29,10 @@ pub use builder::SessionBuilder;
 use crate::usage::Usage;
 use entire::{Checkpoint, CheckpointSummary};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The program whose transcript this is, found from the file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -76,15 +76,29 @@ impl fmt::Display for Agent {
     }
 }
 
+/// An agent's own id is no longer than this, in bytes; what is longer is damage.
+const LONGEST_ID: usize = 256;
+
 /// A session's stable id, `agent:session-id`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(String);
 
 impl SessionId {
-    /// The id of `native`, the agent's own id for the session.
+    /// The id of `native`, the agent's own id for the session: without the mark that parts a unit's ordinal from its session, without
+    /// control characters, and no longer than a row can bear.
     pub fn new(agent: Agent, native: &str) -> SessionId {
-        SessionId(format!("{agent}:{native}"))
+        let clean = native.replace(|c: char| c == '#' || c.is_control(), "_");
+        if clean.len() <= LONGEST_ID {
+            return SessionId(format!("{agent}:{clean}"));
+        }
+        let cut = &clean[..clean.floor_char_boundary(LONGEST_ID)];
+        SessionId(format!("{agent}:{cut}")).told_apart(native)
+    }
+
+    /// The id of another session that would have the same one: with a hash of `by` behind it.
+    pub fn told_apart(&self, by: &str) -> SessionId {
+        SessionId(format!("{self}@{}", &blake3::hash(by.as_bytes()).to_hex()[..8]))
     }
 
     /// The session that a unit id (`agent:session-id` or `agent:session-id#n`) belongs to.
@@ -367,6 +381,7 @@ pub struct SessionSummary {
     /// Whose transcript it is.
     pub agent: Agent,
     /// The file it was read from.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Models that answered.
     pub models: Vec<String>,
@@ -405,6 +420,11 @@ pub struct SessionSummary {
     pub checkpoints: Vec<CheckpointSummary>,
     /// How the file was read.
     pub read: ReadReport,
+}
+
+/// Writes a path as text: a name that is not UTF-8 is no reason to have no output.
+pub(crate) fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl Session {

@@ -30,6 +30,8 @@ const NOT_DATA: &[&str] = &[
 /// What a walk came by.
 struct Walked {
     files: Vec<PathBuf>,
+    /// How many symbolic links, to files or folders.
+    links: usize,
     /// Repositories with checkpoints.
     repositories: Vec<(Repository, References)>,
 }
@@ -50,8 +52,8 @@ pub(super) struct Gathering {
     pub records: Vec<(Agent, String, Record)>,
     /// Whose the transcripts in checkpoints are.
     pub known_transcripts: Known,
-    /// Files that hold a part of a thread which another file names.
-    pieces: Vec<PathBuf>,
+    /// Files that are no transcript of their own, but may be a part of one which another file names.
+    pieces: Vec<Skipped>,
     /// Canonical paths, so that no file counts twice when two of the user's paths overlap.
     known: HashSet<PathBuf>,
 }
@@ -81,7 +83,7 @@ impl Gathering {
                 let pattern = pattern::compile(&below)
                     .map_err(|source| CorpusError::Pattern { path: path.to_owned(), source })?;
                 let walked = self.walk(&root, Some(&pattern));
-                match walked.files.is_empty() && walked.repositories.is_empty() {
+                match walked.files.is_empty() && walked.links == 0 && walked.repositories.is_empty() {
                     true => Err(CorpusError::NoMatch { path: path.to_owned() }),
                     false => self.add_many(path, walked),
                 }
@@ -123,8 +125,8 @@ impl Gathering {
 
     /// Adds the transcripts among `files`, found at `asked`: there has to be one.
     fn add_many(&mut self, asked: &Path, walked: Walked) -> Result<(), CorpusError> {
-        let Walked { mut files, repositories } = walked;
-        let mut seen = Seen::default();
+        let Walked { mut files, links, repositories } = walked;
+        let mut seen = Seen { links, ..Seen::default() };
         let mut found = self.take_checkpoints(&mut files, &mut seen) > 0;
         for (repository, references) in repositories {
             found |= self.add_repository(repository, references, false)?;
@@ -145,7 +147,13 @@ impl Gathering {
                 }
                 Sniffed::Piece => {
                     seen.add(&path);
-                    self.pieces.push(path);
+                    self.pieces.push(Skipped { path, reason: SkipReason::Piece });
+                    continue;
+                }
+                // Damage may have made it unknown: the session that it belongs to still names it.
+                Sniffed::Unknown if looks_like_data(&path) => {
+                    seen.add(&path);
+                    self.pieces.push(Skipped { path, reason: SkipReason::NotATranscript });
                     continue;
                 }
                 Sniffed::Chats(chats) => {
@@ -212,9 +220,9 @@ impl Gathering {
 
     /// Ends the gathering: pieces that no thread has claimed are told of.
     pub(super) fn finish(mut self) -> Gathering {
-        for path in std::mem::take(&mut self.pieces) {
-            if self.is_new(&path) {
-                self.skipped.push(Skipped { path, reason: SkipReason::Piece });
+        for piece in std::mem::take(&mut self.pieces) {
+            if self.is_new(&piece.path) {
+                self.skipped.push(piece);
             }
         }
         self
@@ -252,6 +260,7 @@ impl Gathering {
             }
         });
         let mut files = Vec::new();
+        let mut links = 0;
         for entry in builder.build() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -264,12 +273,21 @@ impl Gathering {
             if kind.is_dir() || !is_asked_for(entry.path()) {
                 continue;
             }
-            if kind.is_symlink() && entry.depth() > 0 {
-                if looks_like_data(entry.path()) && self.is_new(entry.path()) {
-                    self.skipped.push(Skipped { path: entry.into_path(), reason: SkipReason::SymbolicLink });
-                }
-            } else if kind.is_file() {
+            if kind.is_file() {
                 files.push(entry.into_path());
+                continue;
+            }
+            // The root itself may be a link: the user named it.
+            if entry.depth() == 0 {
+                continue;
+            }
+            let reason = match kind.is_symlink() {
+                true => SkipReason::SymbolicLink,
+                false => SkipReason::Unreadable(io::Error::other(sniff::NOT_REGULAR)),
+            };
+            links += usize::from(kind.is_symlink());
+            if looks_like_data(entry.path()) && self.is_new(entry.path()) {
+                self.skipped.push(Skipped { path: entry.into_path(), reason });
             }
         }
         drop(builder);
@@ -280,7 +298,7 @@ impl Gathering {
                 Err((path, error)) => self.skip_unsupported(path, error),
             }
         }
-        Walked { files, repositories }
+        Walked { files, links, repositories }
     }
 
     fn skip_unsupported(&mut self, path: PathBuf, error: OpenError) {

@@ -4,7 +4,7 @@ use super::place::{Holder, Place};
 use super::tables::{self, Found, TableFault};
 use crate::session::{Agent, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code};
 use crate::table::MAGIC;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,9 @@ const HEAD_BYTES: u64 = 256 * 1024;
 
 /// A first row that is longer is not waited for, in bytes.
 const LONGEST_HEAD_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Why pipes, sockets and devices are not read.
+pub(super) const NOT_REGULAR: &str = "not a regular file";
 
 /// A transcript and the thread of conversation in it.
 #[derive(Debug)]
@@ -139,6 +142,7 @@ fn open_code_threads(found: open_code::Found, path: &Path) -> Sniffed {
             std::iter::once(path).chain(files.iter().map(PathBuf::as_path)).map(|path| thread(path, &named)).collect()
         }
         open_code::Found::Piece => return Sniffed::Piece,
+        open_code::Found::DamagedDatabase(error) => return Sniffed::Unreadable(io::Error::other(error)),
     })
 }
 
@@ -159,12 +163,12 @@ fn head(place: &Place) -> io::Result<Vec<u8>> {
 }
 
 fn read_head(path: &Path) -> io::Result<Vec<u8>> {
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
+    // To open a pipe would be to wait for whoever writes into it.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other(NOT_REGULAR));
     }
+    let mut file = File::open(path)?;
     let mut head = Vec::new();
-    let mut file = file;
     // A first row can hold a pasted image: what it is shows only once it is whole.
     let mut window = HEAD_BYTES;
     while window > 0 {

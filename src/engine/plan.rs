@@ -114,13 +114,13 @@ pub struct Sampling {
     pub shuffle: Option<u64>,
 }
 
-/// Reads every session once: its summary and the hashes of its files. Sessions that do not fulfil `filter` leave the corpus.
+/// Reads every session once: its summary and the hashes of its files. Sessions that cannot be read or do not fulfil `filter` leave the
+/// corpus.
 pub fn survey(
     corpus: &mut Corpus,
     filter: Option<&Filter>,
 ) -> Result<(Vec<SessionSummary>, Vec<FileVersion>), PlanError> {
-    let mut sessions =
-        corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, ReadError>>()?;
+    let mut sessions = corpus.survey(|session| session.summary())?;
     if let Some(filter) = filter {
         let keep = filter.retain(&mut sessions)?;
         corpus.retain(&keep);

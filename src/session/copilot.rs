@@ -16,6 +16,7 @@ use super::value::text_of;
 use super::{Agent, ReadError, ReadReport, Session, SessionBuilder, lines};
 use row::Row;
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use timeline::Timeline;
 
@@ -78,11 +79,16 @@ pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
     let mut report = ReadReport::default();
     let mut rows = Vec::new();
     let mut path = PathBuf::new();
+    let mut known = HashSet::new();
     if let Some((_, pieces)) = threads.into_iter().next() {
         path = pieces.iter().max_by_key(|piece| piece.bytes.len()).map(|piece| piece.path.clone()).unwrap_or_default();
         for piece in pieces {
             lines::for_each_record(&piece.bytes, &mut report, &mut |text| {
-                rows.push(Row::parse(text)?);
+                let row = Row::parse(text)?;
+                // A row that is written again, byte for byte, is the same row.
+                if row.id.is_empty() || row.is_call() || known.insert(blake3::hash(text.as_bytes())) {
+                    rows.push(row);
+                }
                 Ok(())
             });
         }

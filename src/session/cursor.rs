@@ -67,7 +67,7 @@ pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
         // Nothing tells the copies of a text apart but their length.
         if !told.iter().any(|known| known.subagent == subagent) {
             let mut report = ReadReport::default();
-            let records = plain::records(&String::from_utf8_lossy(bytes), &mut report);
+            let records = plain::records(bytes, &mut report);
             told.push(Told { subagent, path: path.to_owned(), records, report });
         }
         None

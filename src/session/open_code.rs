@@ -19,7 +19,7 @@ use super::{Agent, ReadError, Session, SessionBuilder};
 use record::{Facts, Info};
 use std::fs;
 use std::path::{Path, PathBuf};
-use storage::Piece;
+use storage::Holds;
 use transcript::Transcript;
 
 /// How far a session's facts are looked for, in bytes.
@@ -45,24 +45,29 @@ pub enum Found {
     Piece,
     /// Any number of sessions.
     Database(Vec<Thread>),
+    /// A database that cannot be read, and why: it may be OpenCode's.
+    DamagedDatabase(String),
 }
 
 /// What a file that begins with `head` holds; none if it is not OpenCode's. Looks beside the file where the rest of it is there.
 pub fn find(head: &[u8], path: &Path) -> Option<Found> {
     if database::is_database(head) {
-        return database::threads(path).map(Found::Database);
+        return match database::threads(path) {
+            Ok(threads) => threads.map(Found::Database),
+            Err(error) => Some(Found::DamagedDatabase(error.to_string())),
+        };
     }
-    let text = document::text(&head[..head.len().min(HEAD_BYTES)]);
-    if let Some(thread) = exported(&text) {
+    let text = document::Text::of(&head[..head.len().min(HEAD_BYTES)]);
+    if let Some(thread) = exported(text.get()) {
         return Some(Found::Document(thread));
     }
-    Some(match storage::piece(&text, path)? {
-        Piece::Session(facts) => {
+    Some(match storage::piece(&text, path)?.holds {
+        Holds::Session(facts) => {
             let id = facts.id()?;
             let files = storage::files(&id, path);
             Found::Storage(Thread { id, parent: facts.parent() }, files)
         }
-        Piece::Message(_) | Piece::Part(_) => Found::Piece,
+        Holds::Message(_) | Holds::Part(_) => Found::Piece,
     })
 }
 
@@ -76,7 +81,7 @@ pub fn document(head: &[u8]) -> Option<Thread> {
 pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
     match find(head, path)? {
         Found::Document(thread) | Found::Storage(thread, _) => Some(thread.parent.unwrap_or(thread.id)),
-        Found::Piece | Found::Database(_) => None,
+        Found::Piece | Found::Database(_) | Found::DamagedDatabase(_) => None,
     }
 }
 
@@ -113,6 +118,7 @@ fn exported(text: &str) -> Option<Thread> {
 pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
     let mut transcripts = Transcripts::default();
     let mut pieces = Vec::new();
+    let mut lost = 0;
     for copy in copies::largest_first(copies)? {
         // A database holds many sessions and is not loaded for one of them.
         if let Some(file) = copy.file()
@@ -122,16 +128,18 @@ pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
             continue;
         }
         let bytes = copies::load(copy)?;
-        let text = document::text(&bytes);
+        let text = document::Text::of(&bytes);
         if let Some(transcript) = Transcript::from_export(copy.path().to_owned(), &text) {
             transcripts.add(transcript);
         } else if let Some(piece) = storage::piece(&text, copy.path()) {
             pieces.push((copy.path().to_owned(), piece));
+        } else {
+            lost += 1;
         }
     }
     pieces.sort_by(|(path, _), (other, _)| path.cmp(other));
     Transcript::from_storage(pieces).into_iter().for_each(|transcript| transcripts.add(transcript));
-    Ok(tell(id, transcripts))
+    Ok(tell(id, transcripts, lost))
 }
 
 /// Whether the file at `path` is a database, without reading all of it.
@@ -155,7 +163,8 @@ impl Transcripts {
     }
 }
 
-fn tell(id: &str, Transcripts(mut transcripts): Transcripts) -> Session {
+/// Tells the session `id`, of which so many files hold nothing that can be read.
+fn tell(id: &str, Transcripts(mut transcripts): Transcripts, lost: u64) -> Session {
     transcripts.sort_by_key(|transcript| transcript.id != id);
     let path = transcripts.first().map(|transcript| transcript.path.clone());
     let mut session = SessionBuilder::new(Agent::OpenCode, id, path.unwrap_or_default());
@@ -167,6 +176,7 @@ fn tell(id: &str, Transcripts(mut transcripts): Transcripts) -> Session {
             session.subagent_events += transcript.messages.len() as u64;
         }
     }
+    session.read.bad += lost;
     session.finish()
 }
 

@@ -10,6 +10,7 @@ mod context;
 mod copies;
 mod entire;
 mod entire_odd;
+mod damage;
 mod entire_oracle;
 mod export;
 mod fake;
@@ -24,6 +25,8 @@ mod paging;
 mod parquet_file;
 #[cfg(feature = "parquet")]
 mod parquet_rows;
+mod mutation;
+mod one_model;
 mod project;
 mod redact;
 mod repository;
@@ -38,3 +41,4 @@ mod swe_chat;
 mod table_sessions;
 #[cfg(feature = "parquet")]
 mod tables;
+mod story;

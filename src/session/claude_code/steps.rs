@@ -119,6 +119,8 @@ pub(super) struct Steps {
     /// Types of rows and blocks that are not known, as often as they stand there.
     pub unknown: Vec<String>,
     uuids: HashSet<String>,
+    /// The time and the text of the last row that queued one.
+    last_queued: Option<(String, Option<String>)>,
     usage: HashMap<String, Usage>,
 }
 
@@ -424,6 +426,14 @@ impl Steps {
 
     fn queue(&mut self, row: &Row<'_>, at: Option<Timestamp>) {
         let content = row.content.text();
+        if row.operation.get() == "enqueue" && !row.timestamp.get().is_empty() {
+            // The same text is not queued twice at the same moment: the row was written twice.
+            let queued = Some((row.timestamp.get().to_owned(), content.clone()));
+            if self.last_queued == queued {
+                return;
+            }
+            self.last_queued = queued;
+        }
         let what = match row.operation.get() {
             "enqueue" => What::Enqueue(content.unwrap_or_default()),
             "dequeue" => What::Dequeue(content),

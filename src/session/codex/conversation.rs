@@ -125,6 +125,9 @@ impl Conversation<'_> {
             let human = self.ends_a_wait(&body);
             self.session.tick(at, human);
         }
+        if let Body::Message { unknown, .. } = &body {
+            unknown.iter().for_each(|kind| self.session.read.count_unknown(kind));
+        }
         match body {
             Body::Tokens { total, last } if is_copy => {
                 if let Some(total) = total.or(last) {
@@ -150,7 +153,7 @@ impl Conversation<'_> {
             Body::UserMessage { text, images, injected: false } => self.typed(at, text, images),
             Body::AgentMessage { text } if !self.facts.has_replies => self.reply(at, text),
             Body::Message { role: Role::Assistant, parts, .. } => self.reply(at, parts.join("\n")),
-            Body::Message { role: Role::User, parts, images } => self.user_message(at, parts, images, is_mirrored),
+            Body::Message { role: Role::User, parts, images, .. } => self.user_message(at, parts, images, is_mirrored),
             Body::Message { role: Role::Client, parts, .. } => {
                 for text in parts {
                     self.injected(at, None, text);

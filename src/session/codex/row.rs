@@ -41,7 +41,7 @@ pub(super) enum Body {
     /// The running total of tokens and the last call's share; none in the first row of many sessions.
     Tokens { total: Option<Totals>, last: Option<Totals> },
     /// A message to or from the model.
-    Message { role: Role, parts: Vec<String>, images: u32 },
+    Message { role: Role, parts: Vec<String>, images: u32, unknown: Vec<String> },
     /// A tool call.
     Call(Call),
     /// What a tool call gave back.
@@ -229,18 +229,26 @@ fn message(payload: &Object) -> Body {
         Some("assistant") => Role::Assistant,
         _ => Role::Client,
     };
-    let mut images = 0;
+    let (mut images, mut unknown) = (0, Vec::new());
     let parts = match payload.get("content") {
         Some(Value::Array(parts)) => parts
             .iter()
             .filter_map(|part| {
-                images += u32::from(part.get("type").and_then(Value::as_str) == Some("input_image"));
+                match part.get("type").and_then(Value::as_str) {
+                    Some("input_image") => images += 1,
+                    Some(
+                        "input_text" | "output_text" | "text" | "input_file" | "input_audio" | "encrypted_content",
+                    )
+                    | None => {}
+                    Some(kind) => unknown.push(format!("message.{kind}")),
+                }
                 part.as_str().map(str::to_owned).or_else(|| text_of(part.get("text")))
             })
             .collect(),
+        Some(content @ Value::Object(_)) => vec![flat_text(content)],
         content => text_of(content).into_iter().collect(),
     };
-    Body::Message { role, parts, images }
+    Body::Message { role, parts, images, unknown }
 }
 
 fn call(kind: &str, payload: &Object) -> Call {
@@ -325,7 +333,7 @@ fn event(payload: &Object) -> Result<Body, String> {
         "user_message" => {
             let count = |key| payload.get(key).and_then(Value::as_array).map_or(0, Vec::len);
             Body::UserMessage {
-                text: field(payload, "message"),
+                text: payload.get("message").map(flat_text).unwrap_or_default(),
                 images: u32::try_from(count("images") + count("local_images")).unwrap_or(u32::MAX),
                 injected: text_of(payload.get("kind")).is_some_and(|kind| kind != "plain"),
             }

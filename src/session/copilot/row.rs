@@ -146,6 +146,13 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Whether the row tells of a call: calls are known by their ids, and where those were taken out two rows may be alike.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self.body, Body::Started { .. } | Body::Ended { .. } | Body::Silent)
+    }
+}
+
 /// Takes a record's text; gives what tells it from the others of its transcript.
 pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
     #[derive(Default, Deserialize)]

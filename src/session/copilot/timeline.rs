@@ -4,7 +4,7 @@
 
 use super::row::{Author, Body, Row, call};
 use crate::session::copies::{self, Identity, Key};
-use crate::session::lines::{for_each_record, one_line};
+use crate::session::document::{self, End, Text};
 use crate::session::value::{flat_text, is_id, text_of, time_of};
 use crate::session::{Channel, ReadReport, ToolOutcome};
 use jiff::Timestamp;
@@ -27,8 +27,8 @@ pub(super) fn session_id(head: &[u8]) -> Option<String> {
         #[serde(rename = "timeline")]
         _timeline: Vec<IgnoredAny>,
     }
-    let opening = String::from_utf8_lossy(&head[..head.len().min(OPENING)]);
-    let opening = opening.trim_start_matches('\u{feff}').trim_start();
+    let opening = document::text(&head[..head.len().min(OPENING)]);
+    let opening = opening.trim_start();
     let (before, after) = opening.strip_prefix('{')?.split_once("\"sessionId\"").unwrap_or(("", ""));
     let begins_alike =
         before.trim().is_empty() && after.contains("\"startTime\"") && after.contains("\"chatMessages\"");
@@ -38,7 +38,7 @@ pub(super) fn session_id(head: &[u8]) -> Option<String> {
         return (!id.is_empty()).then(|| id.to_owned());
     }
     // Another order of the keys: the document has to be whole.
-    let marks: Marks = serde_json::from_slice(head).ok()?;
+    let marks: Marks = document::parse(&document::text(head)).ok()?;
     (!marks.session.is_empty()).then_some(marks.session)
 }
 
@@ -57,16 +57,17 @@ impl Timeline {
     pub(super) fn read(path: &Path, bytes: &[u8]) -> Timeline {
         let mut report = ReadReport::default();
         let mut entries = Vec::new();
-        let mut started = None;
-        for_each_record(&one_line(bytes), &mut report, &mut |text| {
-            let document: Map<String, Value> = serde_json::from_str(text)?;
-            started = Some(row(time_of(document.get("startTime")), Body::Settings { model: None }));
-            if let Some(Value::Array(listed)) = document.get("timeline") {
-                entries
-                    .extend(listed.iter().filter_map(Value::as_object).map(|listed| (identity(listed), entry(listed))));
-            }
+        let text = Text::of(bytes);
+        let document = text.document("timeline", &mut report);
+        let start: Option<Value> = document.field("startTime");
+        let started = Some(row(time_of(start.as_ref()), Body::Settings { model: None }));
+        document.for_each_message(is_entry, &mut report, &mut |text| {
+            let listed = serde_json::from_str(text)?;
+            entries.push((identity(&listed), entry(&listed)));
             Ok(())
         });
+        // What follows the document is nothing that a client writes.
+        report.bad += u64::from(document.end == End::More);
         Timeline { path: path.to_owned(), report, entries, started }
     }
 
@@ -91,6 +92,12 @@ fn identity(entry: &Map<String, Value>) -> Identity {
     };
     let weight = u64::from(kind.as_deref() == Some("tool_call_completed"));
     Identity { weight, ..Identity::new(key, time_of(entry.get("timestamp"))) }
+}
+
+/// Whether an object is an entry of the timeline and not a part of one.
+fn is_entry(text: &str) -> bool {
+    serde_json::from_str::<Map<String, Value>>(text)
+        .is_ok_and(|object| object.contains_key("type") && object.contains_key("timestamp"))
 }
 
 fn row(at: Option<Timestamp>, body: Body) -> Row {

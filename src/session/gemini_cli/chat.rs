@@ -4,8 +4,8 @@ use super::history::{History, Step};
 use super::{Object, thread};
 use crate::session::ReadReport;
 use crate::session::copies::{Chosen, Identity, Key, Merged, Piece, merge};
-use crate::session::document::{self, Document, End};
-use crate::session::lines::{self, mend};
+use crate::session::document::{self, Document, End, Text};
+use crate::session::lines;
 use crate::session::value::{is_id, time_of};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -27,19 +27,16 @@ pub(super) struct Chat {
 impl Chat {
     /// Reads a chat that is one document; none if the bytes are lines.
     pub(super) fn from_document(path: &Path, bytes: &[u8]) -> Option<Chat> {
-        let text = document::text(bytes);
-        let begins = Document::read(&text);
-        let parts = if begins.end == End::More && begins.has_messages { document::parts(&text) } else { Vec::new() };
-        if parts.is_empty() && (begins.end == End::More || !begins.has_messages) {
+        let text = Text::of(bytes);
+        let begins = Document::read(text.get());
+        let is_lines = begins.end == End::More && document::parts(text.get()).is_empty();
+        if is_lines || !begins.has_messages {
             return None;
         }
         let mut history = History::default();
         let mut report = ReadReport::default();
-        if parts.is_empty() {
-            read_document(&text, begins, &mut history, &mut report);
-        }
-        for part in parts {
-            read_document(part, Document::read(part), &mut history, &mut report);
+        for document in text.documents(&mut report) {
+            read_document(&document, &mut history, &mut report);
         }
         Some(Chat::new(path, bytes, false, history, report))
     }
@@ -118,29 +115,18 @@ fn identity(steps: &[Step], step: &Step) -> Identity {
     }
 }
 
-/// Reads a chat that is one document; its records are its messages.
-fn read_document(text: &str, begins: Document<'_>, history: &mut History, report: &mut ReadReport) {
-    let mended;
-    let document = if begins.end == End::Broken {
-        mended = mend(text);
-        report.repaired += 1;
-        Document::read(&mended)
-    } else {
-        begins
-    };
-    if document.end == End::Broken {
-        report.repaired = 0;
-        report.bad += 1;
-    }
-    report.lines += text.lines().filter(|line| !line.trim().is_empty()).count() as u64;
-    history.started = document.field::<Value>("startTime").and_then(|time| time_of(Some(&time)));
-    for message in &document.messages {
-        match document::parse::<Object>(message.get()) {
-            Ok(message) => {
-                report.records += 1;
-                history.message(&message);
-            }
-            Err(_) => report.bad += 1,
-        }
-    }
+/// Reads a document of a chat; its records are its messages.
+fn read_document(document: &Document<'_>, history: &mut History, report: &mut ReadReport) {
+    let started = document.field::<Value>("startTime").and_then(|time| time_of(Some(&time)));
+    history.started = history.started.or(started);
+    document.for_each_message(is_message, report, &mut |message| {
+        history.message(&serde_json::from_str(message)?);
+        Ok(())
+    });
+}
+
+/// Whether an object is a message and not a part of one.
+fn is_message(text: &str) -> bool {
+    serde_json::from_str::<Object>(text)
+        .is_ok_and(|object| ["id", "type", "content"].iter().all(|key| object.contains_key(*key)))
 }

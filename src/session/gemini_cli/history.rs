@@ -69,6 +69,7 @@ impl History {
         if let Author::Unknown(kind) = &message.author {
             return self.unknown.push(kind.clone());
         }
+        self.unknown.extend(message.content.unknown.iter().cloned());
         self.put(message);
     }
 
