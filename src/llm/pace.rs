@@ -351,4 +351,6 @@ impl State {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;

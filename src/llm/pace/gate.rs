@@ -31,6 +31,8 @@ pub(super) struct Gate {
     told: Option<u64>,
     bucket: Option<Bucket>,
     window: Window,
+    /// When the request went whose answer told the limit.
+    heard: Option<Instant>,
     word: Option<Word>,
     /// What was used beyond what was paid.
     debt: u64,
@@ -172,6 +174,11 @@ impl Gate {
     /// Follows what the server said of its limit in the answer to a request that went at `as_of`, when `let_go` had been let go.
     pub(super) fn follow(&mut self, told: Told, as_of: Instant, let_go: u64, now: Instant) {
         let Some(limit) = told.limit.filter(|limit| (1..=NO_LIMIT).contains(limit)) else { return };
+        // Answers overtake each other: what an older request has been told is no news.
+        if self.heard.is_some_and(|heard| as_of < heard) {
+            return;
+        }
+        self.heard = Some(as_of);
         if told.reset.is_some_and(|reset| reset > LONGER_THAN_A_MINUTE) {
             // A limit of an hour or a day, which is no pace. What happens when it is used up is the server's to say.
             self.told = None;
@@ -179,11 +186,9 @@ impl Gate {
             self.set(self.own, now);
             return;
         }
-        self.set(Some(self.own.map_or(limit, |own| own.min(limit))), now);
         self.told = Some(limit);
-        if let Some(left) = told.left
-            && self.word.is_none_or(|word| word.as_of <= as_of)
-        {
+        self.set(Some(self.own.map_or(limit, |own| own.min(limit))), now);
+        if let Some(left) = told.left {
             self.word = Some(Word { left, as_of, let_go });
             self.share.see(left as f64 / limit as f64, now);
         }

@@ -65,11 +65,6 @@ impl Window {
         }
         wait
     }
-
-    /// What was spent within the window.
-    pub(super) fn sum(&self) -> u64 {
-        self.sum
-    }
 }
 
 #[cfg(test)]
@@ -91,7 +86,7 @@ mod tests {
         assert_eq!(window.wait(5, 10, now), SPAN - Duration::from_secs(10));
         assert_eq!(window.wait(500, 10, now), SPAN - Duration::from_secs(10));
         assert_eq!(window.wait(4, 10, start + SPAN), Duration::ZERO);
-        assert_eq!(window.sum(), 6);
+        assert_eq!(window.sum, 6);
     }
 
     #[test]
@@ -102,18 +97,18 @@ mod tests {
         window.spend(4, start);
         window.spend(6, later);
         window.correct(start, 4, 1);
-        assert_eq!(window.sum(), 7);
+        assert_eq!(window.sum, 7);
         window.correct(later, 6, 60);
-        assert_eq!(window.sum(), 61);
+        assert_eq!(window.sum, 61);
         window.correct(start + Duration::from_secs(5), 6, 60);
-        assert_eq!(window.sum(), 61, "nothing was spent then");
+        assert_eq!(window.sum, 61, "nothing was spent then");
         window.wait(0, 100, start + SPAN);
-        assert_eq!(window.sum(), 60);
+        assert_eq!(window.sum, 60);
         window.correct(start, 1, 1_000);
-        assert_eq!(window.sum(), 60, "what is forgotten stays so");
+        assert_eq!(window.sum, 60, "what is forgotten stays so");
         window.correct(later, u64::MAX, u64::MAX);
         window.spend(u64::MAX, later);
-        assert_eq!(window.sum(), u64::MAX);
+        assert_eq!(window.sum, u64::MAX);
     }
 
     proptest! {
