@@ -124,6 +124,8 @@ pub struct Annotate {
     pub timeout: u64,
     /// Further attempts after a failure that can pass.
     pub max_retries: u32,
+    /// Seconds for which all requests may fail before the run ends.
+    pub patience: u64,
     /// Whether sessions are redacted; absent: where they leave the machine.
     pub redact: Option<bool>,
 }
@@ -133,9 +135,10 @@ impl Default for Annotate {
         Annotate {
             tasks: Vec::new(),
             model: "baseline/cues".to_owned(),
-            concurrency: 8,
+            concurrency: 64,
             timeout: 300,
             max_retries: 6,
+            patience: 600,
             redact: None,
         }
     }
@@ -153,8 +156,12 @@ pub struct Provider {
     pub api_key_env: Option<String>,
     /// Requests a minute.
     pub rpm: Option<u64>,
-    /// Tokens a minute.
+    /// Tokens a minute, input and output together.
     pub tpm: Option<u64>,
+    /// Input tokens a minute.
+    pub input_tpm: Option<u64>,
+    /// Output tokens a minute.
+    pub output_tpm: Option<u64>,
     /// Limit of output tokens of each answer, reasoning included.
     pub max_output_tokens: Option<u32>,
 }
@@ -300,8 +307,12 @@ pub struct Model {
     pub endpoint: Endpoint,
     /// Requests a minute.
     pub requests_per_minute: Option<u64>,
-    /// Tokens a minute.
+    /// Tokens a minute, input and output together.
     pub tokens_per_minute: Option<u64>,
+    /// Input tokens a minute.
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens a minute.
+    pub output_tokens_per_minute: Option<u64>,
     /// Limit of output tokens of each answer.
     pub max_output_tokens: Option<u32>,
     /// What it costs, if that is known.
@@ -422,6 +433,8 @@ impl Config {
             endpoint: Endpoint { base_url: url, api_key: key.map(|key| SecretString::from(key.trim().to_owned())) },
             requests_per_minute: table.rpm,
             tokens_per_minute: table.tpm,
+            input_tokens_per_minute: table.input_tpm,
+            output_tokens_per_minute: table.output_tpm,
             max_output_tokens: table.max_output_tokens,
             price: self.price.of(&name.to_string()).cloned(),
         })))

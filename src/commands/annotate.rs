@@ -92,6 +92,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
             tokens_per_minute: args.tpm,
             timeout: Duration::from_secs(args.timeout.unwrap_or(config.annotate.timeout)),
             max_retries: args.max_retries.unwrap_or(config.annotate.max_retries),
+            patience: Duration::from_secs(config.annotate.patience),
         },
         store: config.paths.store.clone(),
         plan,

@@ -50,7 +50,7 @@ fn a_mistake_in_the_configuration_is_named_with_its_line() {
         )
     };
     insta::assert_snapshot!(config("[input]\nsessions = [\"logs\"]\n[annotate]\nmodle = \"baseline/cues\"\n"), @r#"
-    error: config.toml:4: unknown field `modle`, expected one of `tasks`, `model`, `concurrency`, `timeout`, `max_retries`, `redact`
+    error: config.toml:4: unknown field `modle`, expected one of `tasks`, `model`, `concurrency`, `timeout`, `max_retries`, `patience`, `redact`
        ╭─[config.toml:4:1]
      3 │ [annotate]
      4 │ modle = "baseline/cues"
