@@ -6,16 +6,25 @@
 //!
 //! A row is durable before [`Store::put`] returns: an answer that is used can always be found again. Nothing is deleted but by [`prune`].
 
+mod entry;
 mod error;
+pub mod export;
 mod file;
 mod format;
+mod line;
+pub mod merge;
+pub mod prune;
 mod reader;
 mod request;
 mod row;
+pub mod tally;
+pub mod why;
 mod writer;
 
+pub use entry::Entry;
 pub use error::StoreError;
 pub use file::{is_new, size_on_disk};
+pub use line::AnswerLine;
 pub use reader::{Reader, Snapshot};
 pub use request::{AskedSettings, RequestKey, RequestParts};
 
@@ -182,7 +191,7 @@ impl Store {
 
     /// Keeps an answer. Once this returns it is on the disk, whatever happens to this process or machine.
     ///
-    /// Dropping the future does not take back an answer that has reached the writer; while more than a thousand others wait there, it has not.
+    /// Dropping the future does not take back an answer that has reached the writer; while more than two thousand others wait there, it has not.
     pub async fn put(&self, response: NewResponse) -> Result<Kept, StoreError> {
         self.writer.write(Job::Response(Box::new(response))).await
     }

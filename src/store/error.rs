@@ -59,6 +59,17 @@ pub enum StoreError {
         /// What SQLite found.
         source: Arc<rusqlite::Error>,
     },
+    /// The file is so damaged that not even its tables can be found.
+    #[error(
+        "nothing can be read from {path} ({source}): restore it from a backup, or try `sqlite3 {path} .recover | sqlite3 rescued.db`",
+        path = path.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found.
+        source: Arc<rusqlite::Error>,
+    },
     /// An answer is not what was stored.
     #[error(
         "{path} is damaged (answer {id} is not what was stored): move it away, with {path}-wal if that is there, and \

@@ -37,7 +37,7 @@ fn try_open(path: &Path) -> Result<Connection, StoreError> {
     // Recognised before anything is changed: a database of another program stays as it is. In a transaction, since another process may
     // be making the file between two looks at it.
     let transaction = connection.transaction().map_err(fail)?;
-    let format = format::recognise(path, &transaction)?;
+    let format = format::recognise(path, &transaction, None)?;
     drop(transaction);
     let journal: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0)).map_err(fail)?;
@@ -64,7 +64,7 @@ pub(super) fn open_reader(path: &Path) -> Result<(Connection, i64), StoreError> 
         Ok(connection)
     });
     let fail = |error| StoreError::of("open", path, BUSY_TIMEOUT, error);
-    let look = |connection: Connection| match format::recognise(path, &connection)? {
+    let look = |connection: Connection| match format::recognise(path, &connection, None)? {
         Format::Fresh => Err(StoreError::Missing { path: path.to_owned() }),
         Format::Version(version) => Ok((connection, version)),
     };
@@ -108,7 +108,8 @@ pub(super) fn beside(path: &Path, kind: &str) -> PathBuf {
     name.into()
 }
 
-fn log_bytes(path: &Path) -> u64 {
+/// Bytes of what was written last and is not in the file yet.
+pub(super) fn log_bytes(path: &Path) -> u64 {
     bytes(&beside(path, "wal"))
 }
 

@@ -74,12 +74,13 @@ pub(super) enum Format {
     Version(i64),
 }
 
-/// What the file is; an error where it is not ours or of a later format.
-pub(super) fn recognise(path: &Path, connection: &Connection) -> Result<Format, StoreError> {
+/// What the file is; an error where it is not ours or of a later format. `attached` is the name of an attached file that is meant.
+pub(super) fn recognise(path: &Path, connection: &Connection, attached: Option<&str>) -> Result<Format, StoreError> {
     let read = || -> rusqlite::Result<(i64, i64, i64)> {
-        let application = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        let application = connection.pragma_query_value(attached, "application_id", |row| row.get(0))?;
+        let version = connection.pragma_query_value(attached, "user_version", |row| row.get(0))?;
+        let tables = format!("SELECT count(*) FROM {}.sqlite_schema", attached.unwrap_or("main"));
+        let tables = connection.query_row(&tables, [], |row| row.get(0))?;
         Ok((application, version, tables))
     };
     match read().map_err(|error| StoreError::of("open", path, BUSY_TIMEOUT, error))? {
@@ -97,7 +98,7 @@ pub(super) fn prepare(path: &Path, connection: &mut Connection) -> Result<(), St
     let fail = |error| StoreError::of("prepare", path, BUSY_TIMEOUT, error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
     // Another process may have done it while we waited for the lock.
-    let statements = match recognise(path, &transaction)? {
+    let statements = match recognise(path, &transaction, None)? {
         Format::Fresh => SCHEMA,
         Format::Version(1) => FROM_1,
         Format::Version(_) => return Ok(()),

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Rows in one commit at most.
-const GROUP: usize = 256;
+const GROUP: usize = 1024;
 
 /// Rows that may wait for the writer; whoever brings more waits first. Bodies are large: this bounds memory.
-const WAITING: usize = 1024;
+const WAITING: usize = 2048;
 
 /// How long an answer waits where another process holds the file, for a backup or to make it smaller: what is lost here was paid for.
 const PATIENCE: Duration = Duration::from_secs(120);
