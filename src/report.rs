@@ -1,7 +1,9 @@
 //! Results for people: text and tables for the terminal.
 
+pub mod cache;
 pub mod sessions;
 pub mod terminal;
+pub mod why;
 pub mod runs;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};

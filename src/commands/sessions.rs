@@ -1,8 +1,8 @@
 //! `sessions`: what the readers find, and what a rater would see.
 
-use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
+use super::unit::{source_of, unit_of};
+use super::{Exit, config, environment, library, print, print_json, say, session_paths};
 use interrater::cli::{Common, Sessions, choice};
-use interrater::codebook::UnitKind;
 use interrater::config::{Config, Key};
 use interrater::corpus::{self, Corpus};
 use interrater::filter::Filter;
@@ -10,8 +10,6 @@ use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::redact;
 use interrater::report::sessions::{overview, repository_lines, skipped_lines, table};
-use interrater::session::SessionId;
-use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
 use serde_json::json;
 
@@ -53,19 +51,8 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
 fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, redacted: bool, common: &Common) -> Result<Exit> {
     let library = library(config)?;
     let codebook = library.task(task)?;
-    let id = SessionId::of_unit(wanted);
-    let unknown = |hint: String| UsageError::UnknownUnit { unit: wanted.to_owned(), task: task.to_owned(), hint };
-    let source = (corpus.sources().iter().find(|source| source.id == id)).ok_or_else(|| {
-        unknown(format!("there is no session `{id}`; `interrater sessions` lists those that there are"))
-    })?;
-    let (session, redactions) = redact::read(source, redacted)?;
-    let unit = units(&session, codebook.unit).into_iter().find(|unit| unit.id.as_str() == wanted).ok_or_else(|| {
-        unknown(match (codebook.unit, session.prompts().count()) {
-            (UnitKind::Session, _) => format!("its units are sessions: `{id}`"),
-            (UnitKind::Prompt, 0) => "its units are prompts, and this session has none".to_owned(),
-            (UnitKind::Prompt, last) => format!("its units are prompts: `{id}#1` to `{id}#{last}`"),
-        })
-    })?;
+    let (session, redactions) = redact::read(source_of(corpus, wanted, task)?, redacted)?;
+    let unit = unit_of(&session, codebook, wanted)?;
     let material = material::render(&session, &unit, &codebook.sees);
     let prompt = Prompter::new(&library, [codebook])?.render(task, &session, &unit, &material)?;
     let tokens = material::estimate_tokens(&material.text);

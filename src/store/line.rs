@@ -1,6 +1,7 @@
 //! An answer as a line of JSON: what `cache export` writes and `cache merge` reads. Every line stands for itself.
 
 use super::{AskedSettings, NewResponse, RequestKey, RequestParts, Standing, StoredResponse, Subject};
+use crate::filter::Described;
 use crate::unit::UnitId;
 use crate::usage::Usage;
 use jiff::Timestamp;
@@ -53,11 +54,13 @@ struct PartsLine {
     settings: String,
 }
 
-impl AnswerLine {
-    /// The names that a condition on answers may use.
-    pub const NAMES: &str = "key, superseded, provider, model, endpoint, task, unit, codebook, material, run, settings.temperature, \
+impl Described for AnswerLine {
+    const NAMES: &str = "key, superseded, provider, model, endpoint, task, unit, codebook, material, run, settings.temperature, \
         settings.max_output_tokens, settings.sample, status, usage.input, usage.output (…), created_at, attempts, latency_ms, body";
+    const EXAMPLE: &str = "task = \"pushback\" and not superseded";
+}
 
+impl AnswerLine {
     /// The line of a stored answer.
     pub fn new(stored: StoredResponse, standing: Standing) -> AnswerLine {
         let NewResponse {

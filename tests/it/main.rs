@@ -4,6 +4,7 @@ mod agree;
 mod agree_task;
 mod annotate;
 mod bad_input;
+mod cache;
 mod codebooks;
 mod context;
 mod entire_oracle;
