@@ -1,7 +1,9 @@
 //! What can be typed: clap structs only.
 
+pub mod cache;
 pub mod sessions;
 
+pub use cache::{Cache, CacheVerb};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
 use clap::{Args, Parser, Subcommand};
@@ -17,6 +19,7 @@ Annotate
   sessions PATH…     what is found at some paths; one session to read; tables for pandas, polars, DuckDB
   annotate [TASK…]   annotate sessions with a model; without one, with the built-in baseline
   runs [RUN]         the runs here: states, tokens, cost
+  cache VERB         the store of paid answers: stats, why, prune, export, merge
 Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
 
@@ -79,6 +82,13 @@ pub enum Verb {
     /// The runs here; one run's states, tokens, cost.
     #[command(after_help = "Example:\n  interrater runs pushback-baseline-cues-3fa9c1d2")]
     Runs(Runs),
+    /// The store of paid answers.
+    #[command(
+        arg_required_else_help = true,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  interrater cache stats"
+    )]
+    Cache(Cache),
     /// Agreement: a task's gold, raters and runs; or any ratings file with the columns item,annotator,label.
     #[command(
         after_help = "Examples:\n  interrater agree --task pushback\n  interrater agree --task pushback --run RUN --collapse binary\n  \

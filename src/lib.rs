@@ -17,6 +17,7 @@
 //! | what a rater sees, what is cut | [`material`] |
 //! | a provider's wire format, pace, retries, prices | [`llm`] |
 //! | what is asked again, stored, written | [`engine`], [`store`], [`run`] |
+//! | what the store is worth, and what may go | [`reuse`], [`store::tally`], [`store::prune`], [`store::merge`] |
 //! | a coefficient or an interval | [`agreement`] |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
 //! | tables on the terminal | [`report`] |
@@ -41,6 +42,7 @@ pub mod llm;
 pub mod answer;
 pub mod store;
 pub mod run;
+pub mod reuse;
 pub mod engine;
 pub mod forecast;
 pub mod sheet;

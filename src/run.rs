@@ -559,19 +559,25 @@ impl Run {
 
     /// The rows, in order.
     pub fn annotations(&self) -> Result<Vec<Annotation>, RunError> {
+        let mut rows = Vec::new();
+        self.rows(|row| rows.push(row))?;
+        Ok(rows)
+    }
+
+    /// Shows each row to `visit`, in order, or what of it `T` takes.
+    pub fn rows<T: for<'de> Deserialize<'de>>(&self, mut visit: impl FnMut(T)) -> Result<(), RunError> {
         let path = self.folder.join("annotations.jsonl");
         let io = |source| RunError::Io { action: "read", path: path.clone(), source };
         let file = BufReader::new(File::open(&path).map_err(io)?);
-        file.lines()
-            .enumerate()
-            .map(|(at, line)| {
-                serde_json::from_str(&line.map_err(io)?).map_err(|error| RunError::Invalid {
-                    path: path.clone(),
-                    line: at + 1,
-                    message: error.to_string(),
-                })
-            })
-            .collect()
+        for (at, line) in file.lines().enumerate() {
+            let row = serde_json::from_str(&line.map_err(io)?).map_err(|error| RunError::Invalid {
+                path: path.clone(),
+                line: at + 1,
+                message: error.to_string(),
+            })?;
+            visit(row);
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use crate::llm::{End, Part, Request, Response, Role, Turn, baseline};
 use crate::material::Coverage;
 use crate::run::{Annotation, Status};
 use crate::session::Session;
-use crate::store::{RequestKey, RequestParts, StoreError, StoredResponse};
+use crate::store::{RequestKey, RequestParts, StoreError, StoredResponse, Subject};
 use crate::unit::Unit;
 use crate::usage::Usage;
 use serde_json::{Map, Value};
@@ -51,6 +51,8 @@ pub struct Question {
     pub parts: RequestParts,
     /// What the provider may have read before.
     pub beginnings: Beginnings,
+    /// Hash of the material, as the store notes it; empty until somebody has to be asked.
+    pub material: String,
 }
 
 /// What the store says of a question.
@@ -173,8 +175,10 @@ pub async fn by_asking(
     refresh: Refresh,
     question: Question,
 ) -> Result<Annotation, AskError> {
-    let Question { work, request, key, parts, beginnings } = question;
-    let purpose = Purpose { run: &context.run, task: &context.codebook.task, anew: refresh != Refresh::Nothing };
+    let Question { work, request, key, parts, beginnings, material } = question;
+    let subject = subject(&context.codebook, &work.unit, material);
+    let (run, task) = (&context.run, &context.codebook.task);
+    let purpose = Purpose { run, task, subject: &subject, anew: refresh != Refresh::Nothing };
     let first = match asker.ask(&request, key, parts, &beginnings, purpose).await {
         Ok(answered) => answered,
         Err(AskError::Unit(Unanswered { status, reason, attempts, .. })) => {
@@ -200,6 +204,16 @@ pub async fn by_asking(
         }
     };
     Ok(row(context, work, verdict, Some(asker)))
+}
+
+/// What a request is about, as the store notes it.
+pub fn subject(codebook: &Codebook, unit: &Unit, material: String) -> Subject {
+    Subject { unit: unit.id.clone(), codebook: codebook.hash.short().to_owned(), material }
+}
+
+/// The beginning of a material's hash, as the store notes it.
+pub fn material_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
 fn nothing_to_ask() -> Verdict {

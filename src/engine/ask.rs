@@ -1,6 +1,10 @@
 //! One request to a model: from the store if it was ever answered, else over the wire, paced and retried. An answer is in the store
 //! before anyone sees it.
 
+mod request_key;
+
+pub use request_key::request_key;
+
 use super::key::without_key;
 use super::warmth::{Beginnings, Warmth};
 use crate::config::Model;
@@ -10,7 +14,9 @@ use crate::llm::retry::{Backoff, LONGEST_WAIT};
 use crate::llm::{Fault, Feature, Lacking, Request, Response};
 use crate::material::estimate_tokens;
 use crate::run::Status;
-use crate::store::{Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse};
+use crate::store::{
+    Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
+};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -62,6 +68,8 @@ pub struct Purpose<'a> {
     pub run: &'a str,
     /// The task.
     pub task: &'a str,
+    /// What is asked about.
+    pub subject: &'a Subject,
     /// Whether it is sent although the store may have an answer, which the new one then replaces.
     pub anew: bool,
 }
@@ -240,6 +248,7 @@ impl Asker {
                                 model: self.model.name.model.clone(),
                                 endpoint: self.model.endpoint.base_url.clone(),
                                 task: Some(purpose.task.to_owned()),
+                                subject: Some(purpose.subject.clone()),
                                 run: purpose.run.to_owned(),
                                 parts,
                                 body: String::from_utf8_lossy(&answer.body).into_owned(),
@@ -386,49 +395,8 @@ impl Asker {
 
     /// The request's key and the hashes of its parts.
     pub fn key(&self, request: &Request) -> (RequestKey, RequestParts) {
-        // Every field is named, so that a new one is an error here until someone decides whether it belongs to the key.
-        let Request { model, system, turns, schema, temperature, max_output_tokens, sample } = request;
-        let mut spoken = blake3::Hasher::new();
-        for turn in turns {
-            absorb(&mut spoken, &serde_json::json!(turn.role).to_string());
-            // Where a text is parted, and where it is marked, changes the bill and not the answer.
-            let length: usize = turn.parts.iter().map(|part| part.text.len()).sum();
-            spoken.update(&(length as u64).to_le_bytes());
-            for part in &turn.parts {
-                spoken.update(part.text.as_bytes());
-            }
-        }
-        let parts = RequestParts {
-            system: digest(&[system.as_deref().unwrap_or("")]),
-            turns: spoken.finalize().to_hex().to_string(),
-            schema: digest(&[&schema.name, &schema.json.to_string()]),
-            settings: digest(&[
-                &self.model.name.provider,
-                &self.model.endpoint.base_url,
-                model,
-                &format!("{temperature:?}"),
-                &format!("{max_output_tokens:?}"),
-                &sample.to_string(),
-            ]),
-        };
-        let mut hasher = blake3::Hasher::new();
-        for part in ["interrater request 1", &parts.system, &parts.turns, &parts.schema, &parts.settings] {
-            absorb(&mut hasher, part);
-        }
-        (RequestKey::new(*hasher.finalize().as_bytes()), parts)
+        request_key(&self.model, request)
     }
-}
-
-/// Adds a text with its length, so that no two lists of texts look the same.
-fn absorb(hasher: &mut blake3::Hasher, text: &str) {
-    hasher.update(&(text.len() as u64).to_le_bytes());
-    hasher.update(text.as_bytes());
-}
-
-fn digest(texts: &[&str]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    texts.iter().for_each(|text| absorb(&mut hasher, text));
-    hasher.finalize().to_hex().to_string()
 }
 
 fn lack_in_words(feature: Feature) -> &'static str {

@@ -5,7 +5,7 @@
 //! ones, so memory holds the sessions under way and never the corpus.
 
 use super::EngineError;
-use super::annotate::{Known, Question, RunContext, Work, baseline_row, from_store, skipped_row};
+use super::annotate::{Known, Question, RunContext, Work, baseline_row, from_store, material_hash, skipped_row};
 use super::ask::Asker;
 use super::plan::Plan;
 use super::warmth::Beginnings;
@@ -277,7 +277,7 @@ impl Preparing {
                     is_asked: prompt.is_some(),
                     sample,
                 };
-                self.unit(work, prompt.as_ref(), sending)?;
+                self.unit(work, prompt.as_ref(), &material.text, sending)?;
             }
         }
         Ok(())
@@ -294,7 +294,13 @@ impl Preparing {
         }
     }
 
-    fn unit(&self, work: Work, prompt: Option<&Prompt>, sending: &mut Sending<'_>) -> Result<(), StoreError> {
+    fn unit(
+        &self,
+        work: Work,
+        prompt: Option<&Prompt>,
+        material: &str,
+        sending: &mut Sending<'_>,
+    ) -> Result<(), StoreError> {
         let (task, position) = (work.task, work.position);
         let context = &self.contexts[task];
         let Some(asker) = &self.asker else {
@@ -310,11 +316,19 @@ impl Preparing {
         let model = &asker.model;
         let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, work.sample);
         let (key, parts) = asker.key(&request);
-        let question = Box::new(Question { work, request, key, parts, beginnings: Beginnings::default() });
+        let question = Box::new(Question {
+            work,
+            request,
+            key,
+            parts,
+            beginnings: Beginnings::default(),
+            material: String::new(),
+        });
         match from_store(context, asker, self.refresh, question)? {
             Known::Row(row) => sending.send(Prepared::Row { task, position, row }, 0),
             Known::Ask(mut question) => {
                 question.beginnings = Beginnings::of(&question.request, self.cache());
+                question.material = material_hash(material);
                 let bytes =
                     question.request.turns.iter().flat_map(|turn| &turn.parts).map(|part| part.text.len()).sum();
                 sending.send(Prepared::Ask(question), bytes);

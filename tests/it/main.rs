@@ -5,6 +5,7 @@ mod agree_task;
 mod annotate;
 mod bad_input;
 mod browse;
+mod cache;
 mod codebooks;
 mod context;
 mod copies;
