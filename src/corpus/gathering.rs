@@ -98,8 +98,10 @@ impl Gathering {
     /// Adds a file that the user named: it has to be a transcript.
     fn add_named(&mut self, path: &Path) -> Result<(), CorpusError> {
         let mut files = vec![path.to_owned()];
+        let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
         let is_transcript = path.file_name().is_some_and(|name| name == TRANSCRIPT);
-        if is_transcript && self.take_checkpoints(&mut files, &mut Seen::default()) > 0 {
+        // A link's neighbours are not what was written beside the transcript.
+        if is_file && is_transcript && self.take_checkpoints(&mut files, &mut Seen::default()) > 0 {
             return Ok(());
         }
         let path = path.to_owned();

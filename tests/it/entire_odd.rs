@@ -180,9 +180,8 @@ fn what_a_checkpoint_lacks_is_said() {
     files.extend(sharded(IDS[2], without(good(2), &["0/full.jsonl", "0/transcript.jsonl"])));
     files.extend(sharded(IDS[3], with(good(3), "0/full.jsonl", "")));
     files.extend(sharded(IDS[4], with(good(4), "0/full.jsonl", "{\"a\":1}\n")));
-    let repository = Repository::at(&project.path("repo"));
-    let tip = repository.commit(&files, &[], "checkpoint");
-    repository.reference(BRANCH, tip);
+    both(&project, &files);
+    assert_eq!(alike(&project).1.len(), 5);
     let ran = project.ok(&["sessions", "repo", "--json"]);
     insta::assert_snapshot!(ran.err.replace("repo/entire/checkpoints/v1:", "…/"), @"
     1 session (codex 1), 1 prompt, 0 interruptions, 0 damaged lines
