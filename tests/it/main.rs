@@ -24,4 +24,6 @@ mod swe_chat;
 #[cfg(feature = "parquet")]
 mod table_sessions;
 #[cfg(feature = "parquet")]
+mod table_transcripts;
+#[cfg(feature = "parquet")]
 mod tables;
