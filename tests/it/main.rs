@@ -22,6 +22,8 @@ mod stops;
 #[cfg(feature = "parquet")]
 mod swe_chat;
 #[cfg(feature = "parquet")]
+mod table_corpus;
+#[cfg(feature = "parquet")]
 mod table_sessions;
 #[cfg(feature = "parquet")]
 mod table_transcripts;
