@@ -37,7 +37,7 @@ fn a_table_of_sessions_adds_what_it_knows() {
     assert_eq!(events(&session).last().unwrap(), "commit 1a2b3c4d5e: Add a cache");
     assert_eq!(labels(&session), ["persona Vague Requester", "success 70"]);
     let skipped: Vec<String> = corpus.skipped().iter().map(|skipped| skipped.reason.to_string()).collect();
-    assert_eq!(skipped, ["used but for 1 sessions that have neither rows nor a transcript"]);
+    assert_eq!(skipped, ["used but for 1 session without rows or a transcript"]);
 }
 
 /// A Claude Code transcript; each row is ten seconds behind the one before, as in the tables.
