@@ -142,5 +142,5 @@ impl Batch {
     }
 }
 
-#[cfg(all(test, feature = "parquet"))]
+#[cfg(test)]
 mod tests;

@@ -28,10 +28,10 @@ pub enum TableFault {
     #[error("a Parquet table, but not one of sessions")]
     Other,
     /// Rows that belong to no session.
-    #[error("used but for {0} rows whose session is not named or cannot be read")]
+    #[error("used but for {} whose session is not named or cannot be read", plural(*.0, "row"))]
     Rows(u64),
     /// Sessions that are only mentioned.
-    #[error("used but for {0} sessions that have neither rows nor a transcript")]
+    #[error("used but for {} without rows or a transcript", plural(*.0, "session"))]
     Mentioned(u64),
 }
 
@@ -46,6 +46,10 @@ impl TableFault {
             TableFault::Mentioned(_) => "name the folder that holds `conversations` or `transcripts` too",
         }
     }
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A table that is known, opened.

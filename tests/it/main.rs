@@ -39,7 +39,11 @@ mod terminal;
 #[cfg(feature = "parquet")]
 mod swe_chat;
 #[cfg(feature = "parquet")]
+mod table_corpus;
+#[cfg(feature = "parquet")]
 mod table_sessions;
+#[cfg(feature = "parquet")]
+mod table_transcripts;
 #[cfg(feature = "parquet")]
 mod tables;
 mod story;

@@ -18,15 +18,27 @@ pub struct Turn {
     /// Input, output, cache creation, cache read.
     pub tokens: [i64; 4],
     pub is_continuation: bool,
-    pub tool: Option<&'static str>,
-    pub call: Option<&'static str>,
+    pub tool: Option<String>,
+    pub call: Option<String>,
     pub input: Option<String>,
     pub operation: Option<&'static str>,
     pub agent: Option<&'static str>,
     pub intent: Option<&'static str>,
     pub pushback: Option<&'static str>,
-    /// Whether the row has a time.
+    /// A label of pushback that is no word of the data's, for tests that tell rows apart.
+    pub label: Option<String>,
+    /// When the turn was, unless its place says it.
+    pub at: Option<jiff::Timestamp>,
+    /// Whether the row has no time.
     pub timeless: bool,
+    /// Whether the client wrote the row in the agent's name.
+    pub synthetic: bool,
+}
+
+impl Turn {
+    fn time(&self) -> i64 {
+        self.at.map_or(BEGIN + self.number * 10_000_000, jiff::Timestamp::as_microsecond)
+    }
 }
 
 fn turn(role: &'static str, kind: &'static str, content: &str) -> Turn {
@@ -55,14 +67,14 @@ pub fn reply(text: &str) -> Turn {
 }
 
 /// A call of a tool.
-pub fn call(id: &'static str, tool: &'static str, input: &str) -> Turn {
-    let (tool, call, input) = (Some(tool), Some(id), Some(input.to_owned()));
+pub fn call(id: &str, tool: &str, input: &str) -> Turn {
+    let (tool, call, input) = (Some(tool.to_owned()), Some(id.to_owned()), Some(input.to_owned()));
     Turn { tool, call, input, content: None, ..turn("tool_use", "tool_use", "") }
 }
 
 /// What a call gave back.
-pub fn result(id: &'static str, text: &str) -> Turn {
-    Turn { call: Some(id), ..turn("tool_result", "tool_result", text) }
+pub fn result(id: &str, text: &str) -> Turn {
+    Turn { call: Some(id.to_owned()), ..turn("tool_result", "tool_result", text) }
 }
 
 /// A row that is said by nobody.
@@ -106,13 +118,8 @@ pub fn conversations(turns: &[Turn]) -> Columns {
         ("turn_type", fixed(&|turn| Some(turn.kind))),
         ("is_conversational", flag(&is_said)),
         ("content", text(&|turn| turn.content.clone())),
-        ("model", fixed(&|turn| turn.model)),
-        (
-            "timestamp",
-            Cells::Time(
-                turns.iter().map(|turn| (!turn.timeless).then_some(BEGIN + turn.number * 10_000_000)).collect(),
-            ),
-        ),
+        ("model", fixed(&|turn| if turn.synthetic { Some("<synthetic>") } else { turn.model })),
+        ("timestamp", Cells::Time(turns.iter().map(|turn| (!turn.timeless).then(|| turn.time())).collect())),
         ("input_tokens", whole(&|turn| turn.tokens[0])),
         ("output_tokens", whole(&|turn| turn.tokens[1])),
         ("cache_creation_input_tokens", whole(&|turn| turn.tokens[2])),
@@ -121,20 +128,20 @@ pub fn conversations(turns: &[Turn]) -> Columns {
         ("is_first_turn", flag(&|turn| turn.number == 0)),
         ("word_count", whole(&|turn| turn.content.as_ref().map_or(0, |text| text.split(' ').count()) as i64)),
         ("char_count", whole(&length)),
-        ("tool_name", fixed(&|turn| turn.tool)),
-        ("tool_call_id", fixed(&|turn| turn.call)),
+        ("tool_name", text(&|turn| turn.tool.clone())),
+        ("tool_call_id", text(&|turn| turn.call.clone())),
         ("file_path", fixed(&|_| None)),
         ("command", fixed(&|_| None)),
         ("pattern", fixed(&|_| None)),
         ("tool_input_json", text(&|turn| turn.input.clone())),
-        ("category", fixed(&|turn| turn.tool.map(|_| "Other"))),
+        ("category", fixed(&|turn| turn.tool.as_ref().map(|_| "Other"))),
         ("bash_category", fixed(&|_| None)),
         ("queue_op_subtype", fixed(&|turn| turn.operation)),
         ("agent", fixed(&|turn| turn.agent)),
         ("strategy", fixed(&|_| Some("manual-commit"))),
         ("language", fixed(&|_| Some("en"))),
         ("prompt_intent", fixed(&|turn| turn.intent)),
-        ("prompt_pushback", fixed(&|turn| turn.pushback)),
+        ("prompt_pushback", text(&|turn| turn.label.clone().or(turn.pushback.map(str::to_owned)))),
     ]
 }
 

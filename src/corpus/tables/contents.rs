@@ -146,13 +146,16 @@ pub(super) fn read_logs(table: &Table) -> io::Result<Vec<(String, String)>> {
 
 /// Finds out the agents that no table of sessions tells, from the first row of each session.
 pub(super) fn read_agents(unknown: Vec<(Rows, &mut Option<Agent>)>) -> io::Result<()> {
-    let mut tables: HashMap<*const Table, (Arc<Table>, Vec<(u64, &mut Option<Agent>)>)> = HashMap::new();
+    type First<'a> = (u64, &'a mut Option<Agent>);
+    let mut tables: Vec<(Arc<Table>, Vec<First<'_>>)> = Vec::new();
     for (rows, agent) in unknown {
         let Some(first) = rows.spans.first() else { continue };
-        let (_, firsts) = tables.entry(Arc::as_ptr(&rows.table)).or_insert_with(|| (rows.table.clone(), Vec::new()));
-        firsts.push((first.start, agent));
+        match tables.iter_mut().find(|(table, _)| Arc::ptr_eq(table, &rows.table)) {
+            Some((_, firsts)) => firsts.push((first.start, agent)),
+            None => tables.push((rows.table, vec![(first.start, agent)])),
+        }
     }
-    for (table, mut firsts) in tables.into_values() {
+    for (table, mut firsts) in tables {
         firsts.sort_by_key(|(row, _)| *row);
         let mut spans = Vec::new();
         firsts.iter().for_each(|(row, _)| push(&mut spans, *row));
