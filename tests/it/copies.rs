@@ -129,54 +129,56 @@ fn checkpoints_of_a_session_are_read_as_if_one_of_them_had_all() {
 
 #[test]
 fn documents_of_a_session_are_united_by_message() {
-    let document = |messages: &[usize], secret: &str| {
-        let said = |nth: usize| if nth == 1 { secret.to_owned() } else { format!("words {nth}") };
+    /// The messages with these numbers; the sixth one is `done` or was still being written.
+    type Maker = fn(messages: &[usize], secret: &str, done: bool) -> String;
+    let gemini: Maker = |messages, secret, done| {
         let messages = messages.iter().map(|&nth| {
             let kind = if nth % 2 == 1 { "gemini" } else { "user" };
-            json!({ "id": format!("g{nth}"), "timestamp": at(nth), "type": kind, "content": said(nth) })
-        });
-        json!({ "sessionId": "g1", "projectHash": "h", "startTime": at(0), "messages": messages.collect::<Vec<_>>() })
-            .to_string()
-    };
-    let export = |messages: &[usize], secret: &str| {
-        let messages = messages.iter().map(|&nth| {
-            let text = if nth == 1 { secret.to_owned() } else { format!("words {nth}") };
-            let role = if nth % 2 == 1 { "assistant" } else { "user" };
-            // What is said last was not yet done when the shorter copies were made.
-            let time = if messages.len() < 7 && nth == 5 { json!({ "created": nth }) } else { json!({ "created": nth, "completed": nth }) };
-            let mut parts = vec![json!({ "type": "text", "text": text })];
-            if nth == 5 && messages.len() == 7 {
-                parts.push(json!({ "type": "text", "text": "more of it" }));
+            let mut message =
+                json!({ "id": format!("g{nth}"), "timestamp": at(nth), "type": kind, "content": words(nth, secret) });
+            if nth == 5 && done {
+                message["tokens"] = json!({ "input": 7, "output": 5 });
             }
-            json!({ "info": { "id": format!("msg_{nth}"), "sessionID": "ses_1", "role": role, "time": time }, "parts": parts })
+            message
         });
-        let info =
-            json!({ "id": "ses_1", "projectID": "p", "directory": "/d", "version": "1", "time": { "created": 1 } });
-        json!({ "info": info, "messages": messages.collect::<Vec<_>>() }).to_string()
+        let messages: Vec<Value> = messages.collect();
+        json!({ "sessionId": "g1", "projectHash": "h", "startTime": at(0), "messages": messages }).to_string()
     };
-    let makers: [(&str, &dyn Fn(&[usize], &str) -> String); 2] = [("gemini_cli", &document), ("opencode", &export)];
-    for (agent, make) in makers {
+    let open_code: Maker = |messages, secret, done| {
+        let messages = messages.iter().map(|&nth| {
+            let role = if nth % 2 == 1 { "assistant" } else { "user" };
+            let mut info =
+                json!({ "id": format!("msg_{nth}"), "sessionID": "ses_1", "role": role, "time": { "created": nth } });
+            let mut parts = vec![json!({ "type": "text", "text": words(nth, secret) })];
+            if nth == 5 && done {
+                info["time"]["completed"] = json!(6);
+                info["tokens"] = json!({ "input": 7, "output": 5 });
+                parts.push(json!({ "type": "text", "text": "and more of them" }));
+            }
+            json!({ "info": info, "parts": parts })
+        });
+        let messages: Vec<Value> = messages.collect();
+        let time = json!({ "created": 0 });
+        let info = json!({ "id": "ses_1", "projectID": "p", "directory": "/d", "version": "1", "time": time });
+        json!({ "info": info, "messages": messages }).to_string()
+    };
+    for (agent, make) in [("gemini_cli", gemini), ("opencode", open_code)] {
         let whole = project();
-        whole.write("logs/full.jsonl", make(&[0, 1, 2, 3, 4, 5, 6], SECRET));
+        whole.write("logs/full.jsonl", make(&[0, 1, 2, 3, 4, 5, 6], SECRET, true));
         let expected = seen(&whole);
-        assert_eq!((&expected.0["agent"], &expected.0["prompts"]), (&json!(agent), &json!(4)));
+        let counts = ["agent", "prompts"].map(|key| expected.0[key].clone());
+        assert_eq!((counts, &expected.0["usage"]["output"]), ([json!(agent), json!(4)], &json!(5)));
         let copies = project();
-        copies.write("logs/1/full.jsonl", make(&[0, 1, 2], "REDACTED"));
-        copies.write("logs/2/full.jsonl", make(&[0, 1, 3, 4, 5, 6], SECRET));
-        copies.write("logs/3/full.jsonl", make(&[0, 1, 2, 3, 5], "REDACTED"));
-        let (mut session, shown) = seen(&copies);
-        if agent == "opencode" {
-            // The longest copy's last answer is the shorter one that all have.
-            assert!(shown.contains("words 5") && !shown.contains("more of it"));
-            copies.write("logs/4/full.jsonl", make(&[1, 2, 3, 4, 5, 6, 0], "REDACTED"));
-            (session, _) = seen(&copies);
-            assert!(seen(&copies).1.contains("more of it"), "of two versions of a message the one with more parts");
-            assert_eq!(session["prompts"], expected.0["prompts"]);
-            continue;
-        }
-        session["read"]["lines"] = expected.0["read"]["lines"].clone();
-        assert_eq!((session, shown), expected, "{agent}");
+        copies.write("logs/1/full.jsonl", make(&[0, 1, 2], "REDACTED", false));
+        copies.write("logs/2/full.jsonl", make(&[0, 1, 3, 4, 5, 6], SECRET, false));
+        copies.write("logs/3/full.jsonl", make(&[0, 1, 2, 3, 5], "REDACTED", true));
+        assert_eq!(seen(&copies), expected, "{agent}");
     }
+}
+
+/// What the message `nth` of a document says.
+fn words(nth: usize, secret: &str) -> String {
+    if nth == 1 { secret.to_owned() } else { format!("words {nth}") }
 }
 
 #[test]
