@@ -156,11 +156,6 @@ impl Destination {
         self.files.iter().any(|(_, path)| path == Path::new("-"))
     }
 
-    /// The format.
-    pub fn format(&self) -> Format {
-        self.format
-    }
-
     /// Whether a file of it is one of the transcripts.
     fn check_inputs(&self, corpus: &Corpus) -> Result<(), ExportError> {
         let there = |path: &Path| fs::canonicalize(path).ok();

@@ -21,6 +21,7 @@
 //! | a coefficient or an interval | [`agreement`] |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
 //! | tables on the terminal | [`report`] |
+//! | tables in files for other programs | [`export`], [`frame`] |
 
 #![warn(clippy::unwrap_used)]
 

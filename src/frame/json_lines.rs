@@ -9,7 +9,10 @@ use std::io::{self, Write};
 /// no value.
 pub fn escape_controls(json: &str) -> Cow<'_, str> {
     let steers = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
-    if !json.contains(steers) {
+    // In UTF-8 they are 7F, and C2 with a byte after it; a long text without either is passed over quickly.
+    let bytes = json.as_bytes();
+    let may_steer = |at: usize| bytes[at] == 0x7f || bytes.get(at + 1).is_some_and(|next| *next <= 0x9f);
+    if !memchr::memchr2_iter(0x7f, 0xc2, bytes).any(may_steer) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len() + 16);
@@ -79,6 +82,12 @@ impl Serialize for Cell<'_> {
 mod tests {
     use super::*;
     use crate::frame::Kind;
+
+    #[test]
+    fn only_characters_that_steer_are_escaped() {
+        assert_eq!(escape_controls("\u{7e}\u{a0}¢é\u{c2}"), "\u{7e}\u{a0}¢é\u{c2}");
+        assert_eq!(escape_controls("a\u{7f}b\u{80}c\u{9f}d\u{a0}"), "a\\u007fb\\u0080c\\u009fd\u{a0}");
+    }
 
     #[test]
     fn a_row_has_every_column_in_order_and_nulls_are_written_out() {

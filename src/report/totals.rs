@@ -156,6 +156,9 @@ const NUMBERS: [&str; 13] = [
     "reasoning",
 ];
 
+/// Where the tokens begin.
+const FIRST_OF_TOKENS: usize = 8;
+
 fn numbers(sums: &Sums) -> [String; NUMBERS.len()] {
     [
         sums.sessions.to_string(),
@@ -180,11 +183,18 @@ fn table(name: &str, groups: &[(String, &Sums)], width: Option<usize>) -> String
     let lines = groups.iter().flat_map(|(name, _)| name.lines());
     let first = widest(name, &mut lines.map(|line| line.chars().count()));
     let width = width.map(|width| width.max(first + NARROWEST));
+    let needs: Vec<usize> = NUMBERS
+        .iter()
+        .enumerate()
+        .map(|(column, header)| 2 + widest(header, &mut rows.iter().map(|row| row[column].chars().count())))
+        .collect();
+    let fits = width.is_none_or(|width| first + needs.iter().sum::<usize>() <= width);
     let mut blocks: Vec<Vec<usize>> = Vec::new();
     let mut used = 0;
-    for (column, header) in NUMBERS.iter().enumerate() {
-        let needs = 2 + widest(header, &mut rows.iter().map(|row| row[column].chars().count()));
-        match blocks.last_mut().filter(|_| width.is_none_or(|width| used + needs <= width)) {
+    for (column, needs) in needs.into_iter().enumerate() {
+        // Tokens stay together where they can.
+        let has_room = fits || (column != FIRST_OF_TOKENS && width.is_none_or(|width| used + needs <= width));
+        match blocks.last_mut().filter(|_| has_room) {
             Some(block) => block.push(column),
             None => {
                 blocks.push(vec![column]);
