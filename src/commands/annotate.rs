@@ -21,6 +21,7 @@ use interrater::prompt::Prompter;
 use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
 use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
+use interrater::store::is_new;
 use interrater::summary::summarise;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
@@ -217,7 +218,7 @@ fn plan_task(
 /// A run is one rater's: its rows are not replaced by another's, and that it gets shorter is said.
 fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) -> Result<()> {
     let Ok(old) = Run::open(&config.paths.runs, &task.run) else { return Ok(()) };
-    let Manifest { run, rater, totals, .. } = old.manifest;
+    let Manifest { run, rater, totals, endpoint, .. } = old.manifest;
     if rater != task.rater {
         return Err(UsageError::OtherRater { run, rater, wanted: task.rater.clone() }.into());
     }
@@ -226,6 +227,14 @@ fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) ->
         say!(
             "note: run {run} had {} units and now has {units}; answers that were paid for stay in the store",
             totals.units
+        );
+    }
+    let store = &config.paths.store;
+    if endpoint.is_some() && totals.attempts > 0 && is_new(store) && !common.quiet {
+        say!(
+            "warning: run {run} was paid for, and the store {} has none of its answers: they are asked for again. If the store is \
+             elsewhere, interrupt this, and put it back or name it in [paths] store",
+            store.display()
         );
     }
     Ok(())

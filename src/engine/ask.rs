@@ -318,7 +318,9 @@ impl Asker {
     async fn keep(&self, new: NewResponse, response: Response, purpose: Purpose<'_>) -> Result<Answered, AskError> {
         let key = new.key;
         let stored = StoredResponse { id: 0, response: new.clone() };
-        let kept = if purpose.anew { self.store.replace(new).await? } else { self.store.put(new).await? };
+        let kept = if purpose.anew { self.store.replace(new).await } else { self.store.put(new).await };
+        // What cannot be stored is lost: nothing more is asked.
+        let kept = kept.inspect_err(|_| self.wind_down.cancel())?;
         if kept == Kept::Earlier
             && let Some(earlier) = self.store.get(&key)?
             && let Ok(answered) = self.answered(earlier)

@@ -16,6 +16,12 @@ pub enum StoreError {
         /// Why.
         source: Arc<std::io::Error>,
     },
+    /// The name is that of a folder.
+    #[error("{} is a folder: name a file for the store in [paths] store", path.display())]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
     /// There is no store where one is to be read.
     #[error("there is no store of answers at {}: `interrater annotate` with a model makes one, or name another one in [paths] store", path.display())]
     Missing {

@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::format::{self, Format};
 use rusqlite::{Connection, OpenFlags};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         std::fs::create_dir_all(folder)
             .map_err(|source| StoreError::Folder { path: folder.to_owned(), source: Arc::new(source) })?;
     }
+    check_file(path)?;
     // SQLite does not wait where the change to write-ahead logging meets another process that opens the same new file: so we do.
     let started = Instant::now();
     loop {
@@ -31,9 +33,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 
 fn try_open(path: &Path) -> Result<Connection, StoreError> {
     let fail = |error| StoreError::of("open", path, BUSY_TIMEOUT, error);
-    // Without SQLITE_OPEN_URI: a path that begins with `file:` is a path.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = connect(path, flags).map_err(fail)?;
+    let mut connection = connect(&plain(path), flags).map_err(fail)?;
     // Recognised before anything is changed: a database of another program stays as it is. In a transaction, since another process may
     // be making the file between two looks at it.
     let transaction = connection.transaction().map_err(fail)?;
@@ -54,12 +55,13 @@ fn try_open(path: &Path) -> Result<Connection, StoreError> {
 
 /// A connection that only reads, and the file's format. Nothing is made and nothing brought up to date.
 pub(super) fn open_reader(path: &Path) -> Result<(Connection, i64), StoreError> {
+    check_file(path)?;
     if !path.exists() {
         return Err(StoreError::Missing { path: path.to_owned() });
     }
     // Not opened read-only where that can be helped: a reader of a write-ahead log may have to repair its index.
     let usual = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = connect(path, usual).and_then(|connection| {
+    let opened = connect(&plain(path), usual).and_then(|connection| {
         connection.pragma_update(None, "query_only", true)?;
         Ok(connection)
     });
@@ -78,6 +80,19 @@ pub(super) fn open_reader(path: &Path) -> Result<(Connection, i64), StoreError> 
             connect(Path::new(&place), flags).map_err(fail).and_then(look)
         }
         opened => opened,
+    }
+}
+
+fn check_file(path: &Path) -> Result<(), StoreError> {
+    if path.is_dir() { Err(StoreError::IsFolder { path: path.to_owned() }) } else { Ok(()) }
+}
+
+/// The path as SQLite takes it for one: what begins with `file:` would be an address.
+pub(super) fn plain(path: &Path) -> Cow<'_, Path> {
+    if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        Cow::Owned(Path::new(".").join(path))
+    } else {
+        Cow::Borrowed(path)
     }
 }
 

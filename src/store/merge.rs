@@ -10,7 +10,7 @@ mod salvage;
 use super::StoreError;
 use super::file::{self, BUSY_TIMEOUT};
 use super::format::{self, Format};
-use super::row::checksum;
+use super::row::{SUMMED, checksum};
 use jiff::Timestamp;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -104,8 +104,8 @@ fn open(store: &Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
-        connection.create_scalar_function("checksum_of", 1, flags, |call| {
-            Ok(checksum(call.get_raw(0).as_str().map_err(rusqlite::Error::from)?))
+        connection.create_scalar_function("checksum_of", -1, flags, |call| {
+            Ok(checksum((0..call.len()).map(|at| call.get_raw(at))))
         })?;
         Ok(connection)
     };
@@ -161,19 +161,15 @@ fn of_either(store: &Path, from: &Path, error: rusqlite::Error) -> StoreError {
 fn merge_attached(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<Merged> {
     let copied = "provider, model, endpoint, task, run, request, body, status, usage, created_at, attempts, latency_ms";
     // Format 1 has no units, no checksums, and the row's number in the key of a superseded answer.
+    let sum = format!("checksum_of({})", if version == 1 { SUMMED.replace("unit", "NULL") } else { SUMMED.to_owned() });
     let (unit, whole, sum, key) = match version {
         1 => (
             "NULL",
-            "TRUE",
-            "checksum_of(body)",
+            "TRUE".to_owned(),
+            sum,
             "CASE WHEN length(key) > 64 THEN substr(key, 1, 64) || '#' || created_at ELSE key END",
         ),
-        _ => (
-            "unit",
-            "(checksum IS NULL OR checksum = checksum_of(body))",
-            "coalesce(checksum, checksum_of(body))",
-            "key",
-        ),
+        _ => ("unit", format!("(checksum IS NULL OR checksum = {sum})"), format!("coalesce(checksum, {sum})"), "key"),
     };
     let insert = |key: &str, condition: &str| {
         let statement = format!(
@@ -187,6 +183,8 @@ fn merge_attached(transaction: &Transaction<'_>, version: i64) -> rusqlite::Resu
         transaction.query_row(&statement, [], |row| row.get(0)).map(i64::cast_unsigned)
     };
     let (all, damaged) = (count("TRUE")?, count(&format!("NOT {whole}"))?);
+    // Sums are made once, unless some are wrong.
+    let whole = if damaged == 0 { "TRUE" } else { &whole };
     let ours = "SELECT 1 FROM main.response AS ours WHERE ours.key = substr(theirs.key, 1, 64)";
     let same = "ours.created_at = theirs.created_at AND ours.body = theirs.body";
     // First what is in conflict with answers that are here: afterwards their answers are here, too.

@@ -3,7 +3,7 @@
 use super::{AskedSettings, NewResponse, RequestKey, RequestParts, Standing, StoreError, StoredResponse, Subject};
 use crate::unit::UnitId;
 use rusqlite::Row;
-use rusqlite::types::FromSql;
+use rusqlite::types::{FromSql, ValueRef};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -85,11 +85,27 @@ impl RequestCell {
     }
 }
 
-/// A checksum of a body: tells whether it is still what was stored.
-pub(super) fn checksum(body: &str) -> i64 {
-    let hash = blake3::hash(body.as_bytes());
-    let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
-    i64::from_le_bytes(*first)
+/// The columns that a checksum is made of, in its order. A superseded answer's key is taken as that of its request.
+pub(super) const SUMMED: &str = "substr(key, 1, 64), provider, model, endpoint, task, unit, run, request, status, usage, created_at, attempts, \
+    latency_ms, body";
+
+/// A checksum of an answer: tells whether it is still what was stored.
+pub(super) fn checksum<'v>(cells: impl IntoIterator<Item = ValueRef<'v>>) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    for cell in cells {
+        match cell {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                hasher.update(&(bytes.len() as u64).to_le_bytes());
+                hasher.update(bytes)
+            }
+            ValueRef::Integer(number) => hasher.update(&number.to_le_bytes()),
+            ValueRef::Real(number) => hasher.update(&number.to_le_bytes()),
+            // No text has this length.
+            ValueRef::Null => hasher.update(&u64::MAX.to_le_bytes()),
+        };
+    }
+    let hash = hasher.finalize();
+    i64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
 /// A superseded answer's key is that of its request with its time behind it.
@@ -131,8 +147,7 @@ impl Cells<'_> {
     /// The answer, which is what was stored.
     pub(super) fn response(&self) -> Result<StoredResponse, StoreError> {
         let id = self.get(ID)?;
-        let body = self.text(BODY)?;
-        if self.get::<Option<i64>>(CHECKSUM)?.is_some_and(|stored| stored != checksum(body)) {
+        if self.get::<Option<i64>>(CHECKSUM)?.is_some_and(|stored| stored != self.checksum()) {
             return Err(StoreError::Altered { path: self.path.to_owned(), id });
         }
         let (parts, subject) = self.json::<RequestCell>(REQUEST)?.unwrap_or_default().take_apart(self.get(UNIT)?);
@@ -146,7 +161,7 @@ impl Cells<'_> {
             subject,
             run: self.get(RUN)?,
             parts,
-            body: body.to_owned(),
+            body: self.get(BODY)?,
             status: self.count(STATUS)?,
             usage: self.json(USAGE)?,
             created_at: self.parse(CREATED_AT)?,
@@ -154,6 +169,17 @@ impl Cells<'_> {
             latency: Duration::from_millis(self.count(LATENCY)?),
         };
         Ok(StoredResponse { id, response })
+    }
+
+    fn checksum(&self) -> i64 {
+        let summed =
+            [PROVIDER, MODEL, ENDPOINT, TASK, UNIT, RUN, REQUEST, STATUS, USAGE, CREATED_AT, ATTEMPTS, LATENCY, BODY];
+        let cell = |column: Column| self.row.get_ref(column.0).unwrap_or(ValueRef::Null);
+        let key = match cell(KEY) {
+            ValueRef::Text(key) => ValueRef::Text(&key[..key.len().min(64)]),
+            other => other,
+        };
+        checksum(std::iter::once(key).chain(summed.map(cell)))
     }
 
     /// The key of the answer's request, and whether it is the answer to use: else the key goes on after that of the request.

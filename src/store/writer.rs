@@ -5,6 +5,7 @@
 
 use super::row::{RequestCell, checksum, superseded_key};
 use super::{Evaluation, Kept, ModelFact, NewResponse, RequestKey, Standing, StoreError};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -207,10 +208,30 @@ pub(super) fn insert_response(
     } = response;
     let usage = usage.as_ref().map(json).transpose()?;
     let latency = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
-    let created_at = created_at.to_string();
+    let (key, created_at) = (key.to_string(), created_at.to_string());
+    let request = json(&RequestCell::new(parts, subject.as_ref()))?;
+    let unit = subject.as_ref().map(|subject| subject.unit.as_str());
+    let text = |cell| ValueRef::Text(str::as_bytes(cell));
+    let or_null = |cell: Option<_>| cell.map_or(ValueRef::Null, text);
+    let checksum = checksum([
+        text(&key),
+        text(provider),
+        text(model),
+        text(endpoint),
+        or_null(task.as_deref()),
+        or_null(unit),
+        text(run),
+        text(&request),
+        ValueRef::Integer(i64::from(*status)),
+        or_null(usage.as_deref()),
+        text(&created_at),
+        ValueRef::Integer(i64::from(*attempts)),
+        ValueRef::Integer(latency),
+        text(body),
+    ]);
     let key = match standing {
-        Standing::Superseded => superseded_key(&key.to_string(), &created_at),
-        Standing::Current => key.to_string(),
+        Standing::Superseded => superseded_key(&key, &created_at),
+        Standing::Current => key,
     };
     let inserted = transaction
         .prepare_cached(
@@ -219,21 +240,7 @@ pub(super) fn insert_response(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
-            key,
-            provider,
-            model,
-            endpoint,
-            task,
-            subject.as_ref().map(|subject| subject.unit.as_str()),
-            run,
-            json(&RequestCell::new(parts, subject.as_ref()))?,
-            body,
-            checksum(body),
-            status,
-            usage,
-            created_at,
-            attempts,
-            latency,
+            key, provider, model, endpoint, task, unit, run, request, body, checksum, status, usage, created_at, attempts, latency,
         ])?;
     Ok(if inserted == 1 { Kept::New } else { Kept::Earlier })
 }

@@ -6,6 +6,7 @@ mod annotate;
 mod bad_input;
 mod browse;
 mod cache;
+mod cache_faults;
 mod codebooks;
 mod context;
 mod copies;

@@ -50,7 +50,7 @@ pub(super) fn salvage(connection: &mut Connection, store: &Path, from: &Path) ->
 fn open(from: &Path) -> Result<(Connection, i64), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
-        let connection = Connection::open_with_flags(from, flags)?;
+        let connection = Connection::open_with_flags(file::plain(from), flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "writable_schema", true)?;
         connection.pragma_update(None, "query_only", true)?;
