@@ -91,8 +91,10 @@ pub enum Outcome<'r> {
         /// What it said.
         reason: &'r str,
     },
-    /// The server has too much to do, or took too long.
+    /// The server has too much to do (529).
     Overloaded(&'r str),
+    /// No answer came in time.
+    TimedOut(&'r str),
     /// The server is broken or cannot be reached.
     Failed(&'r str),
 }
@@ -336,6 +338,10 @@ impl State {
             }
             Outcome::Overloaded(reason) => {
                 self.breaker.throttled(permit.is_look, reason, permit.at, now);
+                self.concurrency.decrease(permit.at, now);
+            }
+            Outcome::TimedOut(reason) => {
+                self.breaker.failed(permit.is_look, reason, now);
                 self.concurrency.decrease(permit.at, now);
             }
             Outcome::Failed(reason) => self.breaker.failed(permit.is_look, reason, now),
