@@ -204,21 +204,6 @@ async fn limits_that_nobody_set_are_learnt_from_the_server() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_of_a_day_is_no_pace() {
-    let pacer = pacer(64, None, None);
-    let permit = admit(&pacer, 1_000).await;
-    let minute = Told { limit: Some(60), left: Some(59), reset: Some(Duration::from_secs(1)) };
-    let day = Told { limit: Some(60), left: Some(30), reset: Some(Duration::from_secs(43_200)) };
-    permit.observe(&RateLimits { requests: minute, ..RateLimits::default() });
-    assert!(count(&pacer, 0, Duration::from_secs(60)).await <= 66);
-    permit.observe(&RateLimits { requests: day, ..RateLimits::default() });
-    drop(permit);
-    for _ in 0..1_000 {
-        assert_eq!(wait(&pacer, 0).await, 0.0);
-    }
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_server_with_little_left_is_believed() {
     let pacer = pacer(64, None, Some(6_000));
     let permit = admit(&pacer, 10).await;
