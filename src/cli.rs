@@ -156,13 +156,13 @@ pub struct Annotate {
     /// Show the model the sessions as they are.
     #[arg(long, help_heading = "What")]
     pub no_redact: bool,
-    /// Requests under way at once.
+    /// Requests under way at once, at most; there are fewer at first and where the server has enough to do.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub concurrency: Option<u64>,
     /// Requests a minute.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..))]
     pub rpm: Option<u64>,
-    /// Tokens a minute.
+    /// Tokens a minute, input and output together.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..))]
     pub tpm: Option<u64>,
     /// Further attempts after a failure that can pass; 0 is none.

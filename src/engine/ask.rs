@@ -18,7 +18,7 @@ use crate::store::{
     Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
 };
 use jiff::{SignedDuration, Timestamp};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,8 @@ pub struct Asker {
     lacking: RwLock<Lacking>,
     notes: Mutex<Vec<String>>,
     answers: AtomicU64,
+    /// Whether people have been told of the outage that there is.
+    outage_noted: AtomicBool,
     /// No new request is sent once this is cancelled.
     pub wind_down: CancellationToken,
     /// Requests under way are dropped once this is cancelled.
@@ -124,6 +126,7 @@ impl Asker {
             lacking: RwLock::new(lacking),
             notes: Mutex::new(Vec::new()),
             answers: AtomicU64::new(0),
+            outage_noted: AtomicBool::new(false),
             wind_down: CancellationToken::new(),
             abandon: CancellationToken::new(),
         })
@@ -193,6 +196,7 @@ impl Asker {
         if outcome.is_ok() {
             lead.answered();
             self.answers.fetch_add(1, Ordering::Relaxed);
+            self.outage_noted.store(false, Ordering::Relaxed);
         }
         outcome
     }
@@ -230,7 +234,7 @@ impl Asker {
                 Err(error) => {
                     let reason = error.to_string();
                     permit.end(match error {
-                        TransportError::Timeout { .. } => Outcome::Overloaded(&reason),
+                        TransportError::Timeout { .. } => Outcome::TimedOut(&reason),
                         _ => Outcome::Failed(&reason),
                     });
                     self.transport_fault(&error, attempts)?;
@@ -302,6 +306,10 @@ impl Asker {
             };
             let delay = if self.pacer.is_outage() {
                 in_outage += 1;
+                if !self.outage_noted.swap(true, Ordering::Relaxed) {
+                    let note = format!("nothing is answered any more ({reason}); waiting for the server");
+                    self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+                }
                 Some(after.unwrap_or_default().min(LONGEST_WAIT))
             } else {
                 self.backoff.delay(attempts - in_outage, after, &mut rand::rng())

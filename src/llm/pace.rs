@@ -1,9 +1,9 @@
 //! When the next request may go: takes the limits, what servers say and how requests end; gives permits.
 //!
-//! What stands before a request, in this order: a time before which nothing goes (the server asked for a pause), an outage, in which single
-//! requests look whether it is over ([`breaker`]), the number of requests in flight ([`concurrency`]), and limits of requests and tokens a
-//! minute ([`gate`]) against which a request counts what it will use, most likely ([`learnt`]). Requests pass one after the other in the
-//! order in which they came. That is what makes it fair: a long transcript would otherwise wait for a moment at which no short one takes
+//! What stands before a request, in this order: an outage, in which single requests look whether it is over (`breaker`), a time before which
+//! nothing goes (the server asked for a pause), limits of requests and tokens a minute (`gate`) against which a request counts what it will
+//! use, most likely (`learnt`), and the number of requests in flight (`concurrency`). Requests pass one after the other in the order in
+//! which they came. That is what makes it fair: a long transcript would otherwise wait for a moment at which no short one takes
 //! what it saves up for, and such a moment does not come.
 
 mod breaker;
@@ -91,8 +91,10 @@ pub enum Outcome<'r> {
         /// What it said.
         reason: &'r str,
     },
-    /// The server has too much to do, or took too long.
+    /// The server has too much to do (529).
     Overloaded(&'r str),
+    /// No answer came in time.
+    TimedOut(&'r str),
     /// The server is broken or cannot be reached.
     Failed(&'r str),
 }
@@ -286,15 +288,15 @@ impl State {
         if now < self.not_before {
             return Ok(Some(Closed::For(self.not_before - now)));
         }
-        if !self.concurrency.has_place() {
-            return Ok(Some(Closed::UntilChange));
-        }
         let amounts = claim.charge.amounts();
         let closed = self.gates.iter_mut().enumerate().filter_map(|(at, gate)| {
-            // All of them are paid at the same time: the first that asks for more is the next to look at.
+            // All of them are paid at the same time, and while there is no place: the first that asks for more is the next to look at.
             gate.open(amounts[at], claim.prices[at], &mut claim.owed[at], now).err()
         });
-        Ok(closed.min().map(Closed::For))
+        Ok(match closed.min() {
+            Some(wait) => Some(Closed::For(wait)),
+            None => (!self.concurrency.has_place()).then_some(Closed::UntilChange),
+        })
     }
 
     /// Lets the next request go; gives what has been let go through each gate, and whether it is a look at an outage.
@@ -336,6 +338,10 @@ impl State {
             }
             Outcome::Overloaded(reason) => {
                 self.breaker.throttled(permit.is_look, reason, permit.at, now);
+                self.concurrency.decrease(permit.at, now);
+            }
+            Outcome::TimedOut(reason) => {
+                self.breaker.failed(permit.is_look, reason, now);
                 self.concurrency.decrease(permit.at, now);
             }
             Outcome::Failed(reason) => self.breaker.failed(permit.is_look, reason, now),

@@ -11,8 +11,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const MINUTE: Duration = Duration::from_secs(60);
-/// A limit whose whole is back later than this is none of a minute.
-const LONGER_THAN_A_MINUTE: Duration = Duration::from_secs(90);
 /// What is beyond this is no limit.
 const NO_LIMIT: u64 = u32::MAX as u64;
 /// How often the server is believed that its limit is a higher one: two machines behind one name may not agree.
@@ -172,6 +170,8 @@ impl Gate {
     }
 
     /// Follows what the server said of its limit in the answer to a request that went at `as_of`, when `let_go` had been let go.
+    ///
+    /// A limit of a day is taken for one of a minute: that slows nothing down, and when it is used up the server says so.
     pub(super) fn follow(&mut self, told: Told, as_of: Instant, let_go: u64, now: Instant) {
         let Some(limit) = told.limit.filter(|limit| (1..=NO_LIMIT).contains(limit)) else { return };
         // Answers overtake each other: what an older request has been told is no news.
@@ -179,15 +179,8 @@ impl Gate {
             return;
         }
         self.heard = Some(as_of);
-        if told.reset.is_some_and(|reset| reset > LONGER_THAN_A_MINUTE) {
-            // A limit of an hour or a day, which is no pace. What happens when it is used up is the server's to say.
-            self.told = None;
-            self.word = None;
-            self.set(self.own, now);
-            return;
-        }
         self.told = Some(limit);
-        self.set(Some(self.own.map_or(limit, |own| own.min(limit))), now);
+        self.set(self.own.map_or(limit, |own| own.min(limit)), now);
         if let Some(left) = told.left {
             self.word = Some(Word { left, as_of, let_go });
             self.share.see(left as f64 / limit as f64, now);
@@ -195,12 +188,12 @@ impl Gate {
     }
 
     /// Changes the limit: down at once, up with a rest between.
-    fn set(&mut self, limit: Option<u64>, now: Instant) {
+    fn set(&mut self, limit: u64, now: Instant) {
         let old = self.limit();
-        if old == limit || (limit > old && self.changed.is_some_and(|changed| now - changed < REST)) {
+        if old == Some(limit) || (Some(limit) > old && self.changed.is_some_and(|changed| now - changed < REST)) {
             return;
         }
         self.changed = Some(now);
-        self.bucket = limit.map(|limit| if old.is_none() { Bucket::new(limit) } else { Bucket::running(limit) });
+        self.bucket = Some(if old.is_none() { Bucket::new(limit) } else { Bucket::running(limit) });
     }
 }

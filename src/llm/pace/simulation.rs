@@ -34,6 +34,8 @@ struct Scenario {
     small: u64,
     /// Actual input tokens to one estimated, and how much that varies.
     ratio: (f64, f64),
+    /// The part of the requests whose input is read from a cache but for a twentieth, which is all that then counts.
+    cached: f64,
     /// The server's limits are multiplied at these seconds.
     changes: Vec<(f64, f64)>,
 }
@@ -114,7 +116,7 @@ impl Scenario {
             output_tokens_per_minute,
             patience: Duration::from_secs(600),
         };
-        let pacer = Pacer::new(limits, Accounting::AsUsed);
+        let pacer = Pacer::new(limits, Accounting::WithoutCached);
         let started = Instant::now();
         let server = Arc::new(Mutex::new(Server::new(self.rule, self.enforced, self.tells)));
         let report = Arc::new(Mutex::new(Report::default()));
@@ -172,8 +174,14 @@ impl Worker {
         let typical = self.scenario.small * if is_large { 10 } else { 1 };
         let estimate = (typical as f64 * self.random.random_range(0.7..1.3)).round();
         let input = (estimate * ratio * self.random.random_range(1.0 - varies..=1.0 + varies)).round() as u64;
-        let output = self.random.random_range(100..500);
-        let amounts = [1, input + output, input, output];
+        let counted = if self.random.random_bool(self.scenario.cached) { input / 20 } else { input };
+        let usage = Usage {
+            input: counted,
+            cached_input: input - counted,
+            output: self.random.random_range(100..500),
+            ..Usage::default()
+        };
+        let amounts = [1, counted + usage.output, counted, usage.output];
         let size = Size { input: estimate as u64, output_limit: None };
         let mut waited = 0.0;
         for failures in 0.. {
@@ -190,7 +198,7 @@ impl Worker {
                     let latency = self.random.random_range(0.5_f64.ln()..30_f64.ln()).exp();
                     sleep(Duration::from_secs_f64(latency)).await;
                     permit.observe(&told);
-                    permit.settle(&Usage { input, output, ..Usage::default() });
+                    permit.settle(&usage);
                     permit.end(Outcome::Answered);
                     return;
                 }
@@ -215,7 +223,16 @@ const A_LIMIT: u64 = 2_000_000;
 fn own(rule: Rule, limit: usize, per_minute: u64) -> Scenario {
     let mut enforced = [None; 4];
     enforced[limit] = Some(per_minute);
-    Scenario { rule, enforced, tells: false, own: enforced, small: 2_000, ratio: (1.2, 0.1), changes: Vec::new() }
+    Scenario {
+        rule,
+        enforced,
+        tells: false,
+        own: enforced,
+        small: 2_000,
+        ratio: (1.2, 0.1),
+        cached: 0.0,
+        changes: Vec::new(),
+    }
 }
 
 /// A limit that only the server tells.
@@ -261,6 +278,15 @@ fn limits_that_the_server_tells_are_used_and_nothing_is_refused() {
     assert_used("output", &report, OUTPUT, 90_000);
     let report = told(Rule::Fixed, REQUESTS, 450).run();
     assert_used("requests", &report, REQUESTS, 450);
+}
+
+#[test]
+fn input_from_a_cache_leaves_room_for_more() {
+    let limit = A_LIMIT / 2;
+    let report = Scenario { cached: 0.9, ..told(Rule::Bucket(60.0), INPUT, limit) }.run();
+    assert_used("cached", &report, INPUT, limit);
+    let without = told(Rule::Bucket(60.0), INPUT, limit).run();
+    assert!(report.taken.len() > 5 * without.taken.len(), "{} and {}", report.taken.len(), without.taken.len());
 }
 
 #[test]

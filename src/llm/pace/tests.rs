@@ -5,6 +5,8 @@ use super::*;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+mod trouble;
+
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 /// No limit but the number in flight.
@@ -39,10 +41,6 @@ fn usage(input: u64) -> Usage {
 
 async fn admit(pacer: &Pacer, tokens: u64) -> Permit {
     pacer.admit(size(tokens)).await.unwrap()
-}
-
-fn too_fast(seconds: u64) -> Outcome<'static> {
-    Outcome::TooFast { after: Some(Duration::from_secs(seconds)), reason: "HTTP 429" }
 }
 
 /// Lets requests of this size go one after the other, answered at once, for this long; gives how many went.
@@ -142,131 +140,6 @@ async fn a_request_beyond_a_whole_minute_pays_for_a_minute_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_holds_everyone_and_those_who_were_waiting_already() {
-    let pacer = pacer(2, Some(60), None);
-    let permits = [admit(&pacer, 0).await, admit(&pacer, 0).await];
-    let started = Instant::now();
-    let mut waiting = JoinSet::new();
-    for _ in 0..10 {
-        let pacer = pacer.clone();
-        waiting.spawn(async move {
-            admit(&pacer, 0).await.end(Outcome::Answered);
-            started.elapsed()
-        });
-    }
-    sleep(Duration::from_secs(1)).await;
-    let [one, other] = permits;
-    one.end(too_fast(30));
-    other.end(too_fast(5));
-    let went = waiting.join_all().await;
-    assert!(went.iter().all(|went| *went >= Duration::from_secs(31)), "{went:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn no_pause_freezes_a_run() {
-    for (asked, held) in [(89, 89.0), (86_400, 120.0)] {
-        let pacer = pacer(64, None, None);
-        let mut permits = Vec::new();
-        for _ in 0..8 {
-            permits.push(admit(&pacer, 100).await);
-        }
-        permits.into_iter().for_each(|permit| permit.end(too_fast(asked)));
-        let waited = wait(&pacer, 100).await;
-        assert!((held..held + 0.1).contains(&waited), "{waited}");
-        // What was proven is used again at once, and the growth goes on.
-        assert_eq!(pacer.concurrency(), 4);
-        let mut tasks = JoinSet::new();
-        for _ in 0..64 {
-            let pacer = pacer.clone();
-            tasks.spawn(async move {
-                for _ in 0..20 {
-                    let permit = admit(&pacer, 100).await;
-                    sleep(Duration::from_secs(1)).await;
-                    permit.end(Outcome::Answered);
-                }
-            });
-        }
-        sleep(Duration::from_secs(30)).await;
-        assert_eq!(pacer.concurrency(), 64);
-        tasks.abort_all();
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_pause_for_a_large_request_does_not_hold_small_ones() {
-    let pacer = pacer(64, None, None);
-    for _ in 0..20 {
-        wait(&pacer, 1_000).await;
-    }
-    for _ in 0..5 {
-        admit(&pacer, 20_000).await.end(too_fast(89));
-        assert!(wait(&pacer, 1_000).await <= 1.001);
-        assert!(wait(&pacer, 1_000).await <= 0.001);
-    }
-    assert_eq!(pacer.concurrency(), 8);
-    // Unless they meet the same.
-    admit(&pacer, 1_000).await.end(too_fast(89));
-    assert!(wait(&pacer, 1_000).await >= 89.0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_is_broken_or_busy_holds_nobody() {
-    let pacer = pacer(64, None, None);
-    let permits = [admit(&pacer, 0).await, admit(&pacer, 0).await];
-    let [broken, busy] = permits;
-    broken.end(Outcome::Failed("HTTP 503"));
-    assert_eq!(pacer.concurrency(), 8);
-    assert_eq!(wait(&pacer, 0).await, 0.0);
-    sleep(Duration::from_secs(1)).await;
-    busy.end(Outcome::Overloaded("HTTP 529"));
-    assert_eq!(pacer.concurrency(), 1);
-    assert_eq!(wait(&pacer, 0).await, 0.0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_outage_lets_single_requests_through_until_one_is_answered() {
-    let pacer = pacer(64, None, None);
-    for _ in 0..10 {
-        admit(&pacer, 0).await.end(Outcome::Failed("HTTP 502"));
-    }
-    assert!(pacer.is_outage());
-    let started = Instant::now();
-    let look = admit(&pacer, 0).await;
-    assert_eq!(started.elapsed().as_secs(), 1);
-    assert!(timeout(Duration::from_secs(300), pacer.admit(size(0))).await.is_err(), "one at a time");
-    // A look that is given up says nothing; the next one can follow at once.
-    drop(look);
-    let look = admit(&pacer, 0).await;
-    look.end(Outcome::Failed("HTTP 503"));
-    let look = admit(&pacer, 0).await;
-    look.end(Outcome::Answered);
-    assert!(!pacer.is_outage());
-    assert_eq!(wait(&pacer, 0).await, 0.0);
-    assert_eq!(pacer.in_flight(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_outage_that_lasts_is_told_to_all_who_wait() {
-    let pacer = pacer(64, None, None);
-    let mut waiting = JoinSet::new();
-    for _ in 0..50 {
-        let pacer = pacer.clone();
-        waiting.spawn(async move {
-            loop {
-                match pacer.admit(size(0)).await {
-                    Ok(permit) => permit.end(Outcome::Failed("HTTP 502")),
-                    Err(outage) => return outage.to_string(),
-                }
-            }
-        });
-    }
-    let started = Instant::now();
-    let told = waiting.join_all().await;
-    assert_eq!(started.elapsed().as_secs(), 600);
-    assert!(told.iter().all(|told| told == "no request was answered for 10 min; the last time: HTTP 502"), "{told:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn what_was_estimated_too_low_is_paid_later() {
     let pacer = pacer(64, None, Some(6_000));
     let permit = admit(&pacer, 600).await;
@@ -307,17 +180,6 @@ async fn a_wrong_count_of_tokens_freezes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn something_may_always_be_in_flight() {
-    let pacer = pacer(0, None, None);
-    for _ in 0..5 {
-        let permit = admit(&pacer, 0).await;
-        sleep(Duration::from_secs(1)).await;
-        permit.end(Outcome::TooFast { after: None, reason: "HTTP 429" });
-    }
-    assert_eq!(pacer.concurrency(), 1);
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_admission_that_is_given_up_gives_its_place_back() {
     let pacer = pacer(1, None, Some(6_000));
     admit(&pacer, 600).await.end(Outcome::Answered);
@@ -339,21 +201,6 @@ async fn limits_that_nobody_set_are_learnt_from_the_server() {
     drop(permit);
     let went = count(&pacer, 1_000, TEN_MINUTES).await;
     assert!((5_940..=6_180).contains(&went), "{went}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_limit_of_a_day_is_no_pace() {
-    let pacer = pacer(64, None, None);
-    let permit = admit(&pacer, 1_000).await;
-    let minute = Told { limit: Some(60), left: Some(59), reset: Some(Duration::from_secs(1)) };
-    let day = Told { limit: Some(60), left: Some(30), reset: Some(Duration::from_secs(43_200)) };
-    permit.observe(&RateLimits { requests: minute, ..RateLimits::default() });
-    assert!(count(&pacer, 0, Duration::from_secs(60)).await <= 66);
-    permit.observe(&RateLimits { requests: day, ..RateLimits::default() });
-    drop(permit);
-    for _ in 0..1_000 {
-        assert_eq!(wait(&pacer, 0).await, 0.0);
-    }
 }
 
 #[tokio::test(start_paused = true)]
