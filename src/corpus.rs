@@ -16,6 +16,7 @@ use crate::session::{
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -224,6 +225,10 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
         // A database holds many sessions and is not loaded for one of them.
         let paths: Vec<PathBuf> = source.places.iter().map(|place| place.path.clone()).collect();
         return open_code::read_paths(&source.native_id, &paths);
+    }
+    if let (Agent::ClaudeCode, [Place { path, holder: Holder::File }]) = (source.agent, source.places.as_slice()) {
+        let error = |source| ReadError::Io { path: path.clone(), source };
+        return claude_code::read_file(&source.native_id, path, &mut File::open(path).map_err(error)?);
     }
     let files = source
         .places

@@ -17,6 +17,7 @@ pub mod gemini_cli;
 mod input;
 pub mod lines;
 pub mod open_code;
+mod pull;
 pub mod tool;
 mod value;
 

@@ -11,11 +11,12 @@ mod row;
 mod steps;
 mod text;
 
-use super::lines::for_each_record;
-use super::{Agent, ReadReport, Session, SessionBuilder};
-use row::{Flag, Present, Word};
-use serde::Deserialize;
+use super::lines::{for_each_record, for_each_record_of};
+use super::pull::Pull;
+use super::{Agent, ReadError, ReadReport, Session, SessionBuilder};
+use row::{Word, flag, present};
 use std::cmp::Reverse;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use steps::Steps;
 
@@ -23,43 +24,58 @@ use steps::Steps;
 const HEAD: usize = 256 * 1024;
 
 /// The marks by which a row is known.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Marks<'a> {
-    #[serde(rename = "type", borrow)]
     kind: Word<'a>,
-    #[serde(rename = "sessionId", borrow)]
     session: Word<'a>,
-    #[serde(borrow)]
     timestamp: Word<'a>,
-    #[serde(rename = "isSidechain")]
-    sidechain: Option<Flag>,
-    #[serde(rename = "leafUuid")]
-    leaf: Present,
-    snapshot: Present,
-    operation: Present,
-    #[serde(rename = "lastPrompt")]
-    last_prompt: Present,
-    #[serde(rename = "customTitle")]
-    custom_title: Present,
-    payload: Present,
+    sidechain: Option<bool>,
+    leaf: bool,
+    snapshot: bool,
+    operation: bool,
+    last_prompt: bool,
+    custom_title: bool,
+    payload: bool,
 }
 
-impl Marks<'_> {
+impl<'a> Marks<'a> {
+    fn read(line: &'a str) -> Result<Marks<'a>, serde_json::Error> {
+        let mut pull = Pull::new(line);
+        let mut marks = Marks::default();
+        pull.members(|pull, key| {
+            match key {
+                "type" => marks.kind = Word::read(pull)?,
+                "sessionId" => marks.session = Word::read(pull)?,
+                "timestamp" => marks.timestamp = Word::read(pull)?,
+                "isSidechain" if pull.peek()? != b'n' => marks.sidechain = Some(flag(pull)?),
+                "leafUuid" => marks.leaf = present(pull)?,
+                "snapshot" => marks.snapshot = present(pull)?,
+                "operation" => marks.operation = present(pull)?,
+                "lastPrompt" => marks.last_prompt = present(pull)?,
+                "customTitle" => marks.custom_title = present(pull)?,
+                "payload" => marks.payload = present(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })?;
+        pull.end()?;
+        Ok(marks)
+    }
+
     /// Whether only Claude Code writes such rows.
     fn are_claude_codes(&self) -> bool {
-        if self.payload.0 {
+        if self.payload {
             return false;
         }
         let named = !self.session.get().is_empty();
         match self.kind.get() {
             // Relatives of Claude Code write rows alike but for this mark.
             "user" | "assistant" | "system" | "progress" | "attachment" => named && self.sidechain.is_some(),
-            "summary" => self.leaf.0,
-            "file-history-snapshot" => self.snapshot.0,
-            "queue-operation" => self.operation.0,
-            "last-prompt" => self.last_prompt.0,
-            "custom-title" => self.custom_title.0,
+            "summary" => self.leaf,
+            "file-history-snapshot" => self.snapshot,
+            "queue-operation" => self.operation,
+            "last-prompt" => self.last_prompt,
+            "custom-title" => self.custom_title,
             "mode" | "permission-mode" | "agent-name" | "pr-link" => named,
             _ => false,
         }
@@ -80,10 +96,10 @@ pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
         if named {
             return Ok(());
         }
-        let marks: Marks<'_> = serde_json::from_str(line)?;
+        let marks = Marks::read(line)?;
         if marks.are_claude_codes() {
             known = true;
-            only_subagents &= marks.sidechain.is_some_and(|flag| flag.0);
+            only_subagents &= marks.sidechain == Some(true);
             if let Some(session) = marks.session.some().map(without_date) {
                 named = session == stem;
                 first.get_or_insert_with(|| session.to_owned());
@@ -141,6 +157,7 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
     }
     let mut steps = Steps::default();
     let mut report = ReadReport::default();
+    // The file that shows more than a subagent, or else the largest.
     let mut main: Option<(bool, usize, usize)> = None;
     for file in order {
         let (_, bytes) = &files[file];
@@ -154,6 +171,23 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
         steps.end_file(&mut report);
     }
     let path = main.map(|(_, _, file)| files[file].0.clone()).unwrap_or_default();
+    tell(id, path, steps, report)
+}
+
+/// Reads one session from its only file, of which no more is in memory than what becomes of it.
+///
+/// # Errors
+/// Those of `rows`, the file at `path`.
+pub fn read_file(id: &str, path: &Path, rows: &mut dyn Read) -> Result<Session, ReadError> {
+    let mut steps = Steps::default();
+    let mut report = ReadReport::default();
+    for_each_record_of(rows, &mut report, &mut |line| steps.line(line))
+        .map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    steps.end_file(&mut report);
+    Ok(tell(id, path.to_owned(), steps, report))
+}
+
+fn tell(id: &str, path: PathBuf, steps: Steps, report: ReadReport) -> Session {
     let mut builder = SessionBuilder::new(Agent::ClaudeCode, id, path);
     for model in &steps.models {
         builder.model(model);
@@ -161,7 +195,7 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
     builder.usage = steps.usage();
     builder.subagent_events = steps.subagent_events;
     builder.read = report;
-    assemble::assemble(&steps.steps, &mut builder);
+    assemble::assemble(&steps.steps, steps.texts, &mut builder);
     builder.finish()
 }
 
@@ -172,7 +206,7 @@ fn first_time(bytes: &[u8]) -> String {
     let mut scratch = ReadReport::default();
     for_each_record(head, &mut scratch, &mut |line| {
         if first.is_empty() {
-            let marks: Marks<'_> = serde_json::from_str(line)?;
+            let marks = Marks::read(line)?;
             first.push_str(marks.timestamp.get());
         }
         Ok(())

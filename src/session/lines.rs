@@ -5,10 +5,14 @@
 //! usually whole. A piece is looked at a bounded number of times, so a damaged line of 100 MB costs linear time too.
 
 use super::ReadReport;
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr2, memmem, memrchr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
+use std::io::{self, Read};
+
+/// How much of a file is in memory while its lines are short, in bytes: little enough for a processor's cache.
+const WINDOW: usize = 256 * 1024;
 
 /// Deeper nesting than this is damage, not data.
 const DEEPEST: usize = 4096;
@@ -40,6 +44,41 @@ pub fn for_each_record(
             if report.bad == bad {
                 report.repaired += 1;
             }
+        }
+    }
+}
+
+/// As [`for_each_record`], with bytes that are read as they are needed: of a file of any size a few lines are in memory, or one
+/// where it is long.
+///
+/// # Errors
+/// Those of `source`.
+pub fn for_each_record_of(
+    source: &mut dyn Read,
+    report: &mut ReadReport,
+    each: &mut dyn FnMut(&str) -> Result<(), serde_json::Error>,
+) -> io::Result<()> {
+    let mut window = vec![0; WINDOW];
+    let mut filled = 0;
+    loop {
+        let read = match source.read(&mut window[filled..]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            for_each_record(&window[..filled], report, each);
+            return Ok(());
+        }
+        let begun = filled;
+        filled += read;
+        if let Some(end) = memrchr(b'\n', &window[begun..filled]) {
+            let whole = begun + end + 1;
+            for_each_record(&window[..whole], report, each);
+            window.copy_within(whole..filled, 0);
+            filled -= whole;
+        }
+        if filled == window.len() {
+            window.resize(2 * filled, 0);
         }
     }
 }
@@ -376,6 +415,35 @@ mod tests {
         assert_eq!(found[1], json!({"b":"\u{FFFD} \u{FFFD} \u{1F600} \\ud83d"}));
         assert_eq!(found[2], json!({"c":"1\t2\0"}));
         assert_eq!(counts(&report), (3, 3, 3, 0));
+    }
+
+    #[test]
+    fn lines_are_the_same_however_their_bytes_arrive() {
+        /// Gives as many bytes at a time as it likes.
+        struct Drops<'a>(&'a [u8], usize);
+        impl Read for Drops<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let length = self.1.min(self.0.len()).min(buffer.len());
+                buffer[..length].copy_from_slice(&self.0[..length]);
+                self.0 = &self.0[length..];
+                Ok(length)
+            }
+        }
+        let long = format!("{{\"long\":\"{}\"}}\n", "é\\n".repeat(WINDOW));
+        let file = format!("{{\"a\":1}}\n\n{{\"b\":2}}{{\"c\":3}}\r\n{long}{{\"d\":\"cut\n{long}{{\"e\":5}}");
+        let (expected, expected_report) = read(&file);
+        for drop in [1, 7, 4096, WINDOW, usize::MAX] {
+            let mut report = ReadReport::default();
+            let mut found: Vec<Value> = Vec::new();
+            let mut source = Drops(file.as_bytes(), drop);
+            for_each_record_of(&mut source, &mut report, &mut |text| {
+                found.push(serde_json::from_str(text)?);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!((found.len(), &report), (6, &expected_report), "{drop} bytes at a time");
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]
