@@ -228,7 +228,7 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
     }
     if let (Agent::ClaudeCode, [Place { path, holder: Holder::File }]) = (source.agent, source.places.as_slice()) {
         let error = |source| ReadError::Io { path: path.clone(), source };
-        return claude_code::read_file(&source.native_id, path, &mut File::open(path).map_err(error)?);
+        return claude_code::read_file(&source.native_id, path, File::open(path).map_err(error)?);
     }
     let files = source
         .places

@@ -294,7 +294,7 @@ fn read_head(path: &Path) -> io::Result<Vec<u8>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let mut head = Vec::new();
+    let mut head = Vec::with_capacity(file.metadata()?.len().min(HEAD_BYTES) as usize + 1);
     let mut file = file;
     // A first row can hold a pasted image: what it is shows only once it is whole.
     let mut window = HEAD_BYTES;

@@ -178,7 +178,7 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
 ///
 /// # Errors
 /// Those of `rows`, the file at `path`.
-pub fn read_file(id: &str, path: &Path, rows: &mut dyn Read) -> Result<Session, ReadError> {
+pub fn read_file(id: &str, path: &Path, rows: impl Read) -> Result<Session, ReadError> {
     let mut steps = Steps::default();
     let mut report = ReadReport::default();
     for_each_record_of(rows, &mut report, &mut |line| steps.line(line))

@@ -9,7 +9,7 @@ use memchr::{memchr, memchr2, memmem, memrchr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 /// How much of a file is in memory while its lines are short, in bytes: little enough for a processor's cache.
 const WINDOW: usize = 256 * 1024;
@@ -35,7 +35,8 @@ pub fn for_each_record(
             continue;
         }
         report.lines += 1;
-        let sound = line.first() == Some(&b'{') && std::str::from_utf8(line).is_ok_and(|text| each(text).is_ok());
+        let sound =
+            line.first() == Some(&b'{') && simdutf8::basic::from_utf8(line).is_ok_and(|text| each(text).is_ok());
         if sound {
             report.records += 1;
         } else {
@@ -48,38 +49,42 @@ pub fn for_each_record(
     }
 }
 
-/// As [`for_each_record`], with bytes that are read as they are needed: of a file of any size a few lines are in memory, or one
-/// where it is long.
+/// As [`for_each_record`], with bytes that are read as they are needed: of a file of any size no more is in memory than a window on
+/// it, and its longest line.
 ///
 /// # Errors
 /// Those of `source`.
 pub fn for_each_record_of(
-    source: &mut dyn Read,
+    source: impl Read,
     report: &mut ReadReport,
     each: &mut dyn FnMut(&str) -> Result<(), serde_json::Error>,
 ) -> io::Result<()> {
-    let mut window = vec![0; WINDOW];
-    let mut filled = 0;
+    let mut source = BufReader::with_capacity(WINDOW, source);
+    // The beginning of a line whose end is not in the window.
+    let mut begun = Vec::new();
     loop {
-        let read = match source.read(&mut window[filled..]) {
+        let window = match source.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read?,
+            window => window?,
         };
-        if read == 0 {
-            for_each_record(&window[..filled], report, each);
+        let length = window.len();
+        if length == 0 {
+            for_each_record(&begun, report, each);
             return Ok(());
         }
-        let begun = filled;
-        filled += read;
-        if let Some(end) = memrchr(b'\n', &window[begun..filled]) {
-            let whole = begun + end + 1;
-            for_each_record(&window[..whole], report, each);
-            window.copy_within(whole..filled, 0);
-            filled -= whole;
+        let mut rest = window;
+        if !begun.is_empty()
+            && let Some(end) = memchr(b'\n', rest)
+        {
+            begun.extend_from_slice(&rest[..end]);
+            for_each_record(&begun, report, each);
+            begun.clear();
+            rest = &rest[end + 1..];
         }
-        if filled == window.len() {
-            window.resize(2 * filled, 0);
-        }
+        let whole = memrchr(b'\n', rest).map_or(0, |end| end + 1);
+        for_each_record(&rest[..whole], report, each);
+        begun.extend_from_slice(&rest[whole..]);
+        source.consume(length);
     }
 }
 
@@ -435,8 +440,7 @@ mod tests {
         for drop in [1, 7, 4096, WINDOW, usize::MAX] {
             let mut report = ReadReport::default();
             let mut found: Vec<Value> = Vec::new();
-            let mut source = Drops(file.as_bytes(), drop);
-            for_each_record_of(&mut source, &mut report, &mut |text| {
+            for_each_record_of(Drops(file.as_bytes(), drop), &mut report, &mut |text| {
                 found.push(serde_json::from_str(text)?);
                 Ok(())
             })

@@ -5,6 +5,7 @@
 //! damage is found, but not to what an escape within a string may be.
 
 use memchr::{memchr, memchr2};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// Deeper nesting than this is not followed; it can still be skipped.
@@ -21,13 +22,15 @@ pub(super) struct Pull<'a> {
     depth: u32,
     /// Whether the text has control characters, which may stand between values and not in strings.
     has_controls: bool,
+    /// While a value is skipped: the brackets that have to close what is open.
+    due: Vec<u8>,
 }
 
 impl<'a> Pull<'a> {
     /// The beginning of `text`.
     pub(super) fn new(text: &'a str) -> Pull<'a> {
         let has_controls = text.bytes().fold(u8::MAX, u8::min) < b' ';
-        Pull { text, at: 0, depth: 0, has_controls }
+        Pull { text, at: 0, depth: 0, has_controls, due: Vec::new() }
     }
 
     /// Ends the text: nothing but blanks may follow.
@@ -42,7 +45,9 @@ impl<'a> Pull<'a> {
             return Ok(());
         }
         loop {
-            let key = self.key()?;
+            self.begin_key()?;
+            let key = self.string()?;
+            self.end_key()?;
             each(self, &key)?;
             if self.closes(b'}')? {
                 return Ok(());
@@ -78,15 +83,43 @@ impl<'a> Pull<'a> {
 
     /// Takes a string.
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>> {
+        let text = self.text;
         let start = self.at + 1;
-        let rest = self.text.as_bytes().get(start..).ok_or_else(damaged)?;
-        let stop = memchr2(b'"', b'\\', rest).ok_or_else(damaged)?;
-        if rest[stop] == b'"' && !self.has_controls {
-            self.at = start + stop + 1;
-            return Ok(Cow::Borrowed(&self.text[start..start + stop]));
+        let rest = text.as_bytes().get(start..).unwrap_or_default();
+        match memchr2(b'"', b'\\', rest) {
+            Some(length) if rest[length] == b'"' && !self.has_controls => {
+                self.at = start + length + 1;
+                Ok(Cow::Borrowed(&text[start..start + length]))
+            }
+            _ => {
+                self.skip_string()?;
+                unescape(&text[start..self.at - 1])
+            }
         }
-        self.skip_string()?;
-        unescape(&self.text[start..self.at - 1])
+    }
+
+    /// Takes any value and builds it.
+    pub(super) fn value(&mut self) -> Result<Value> {
+        Ok(match self.peek()? {
+            b'"' => Value::String(self.string()?.into_owned()),
+            b'{' => {
+                let mut object = Map::new();
+                self.members(|pull, key| {
+                    object.insert(key.to_owned(), pull.value()?);
+                    Ok(())
+                })?;
+                Value::Object(object)
+            }
+            b'[' => {
+                let mut list = Vec::new();
+                self.elements(|pull| {
+                    list.push(pull.value()?);
+                    Ok(())
+                })?;
+                Value::Array(list)
+            }
+            _ => self.raw()?.map_or(Ok(Value::Null), serde_json::from_str)?,
+        })
     }
 
     /// Takes any value; gives its text unless it is null.
@@ -99,8 +132,7 @@ impl<'a> Pull<'a> {
 
     /// Takes any value and gives nothing.
     pub(super) fn skip(&mut self) -> Result<()> {
-        // The brackets that have to close what is open.
-        let mut due = Vec::new();
+        self.due.clear();
         loop {
             match self.peek()? {
                 b'"' => self.skip_string()?,
@@ -111,27 +143,27 @@ impl<'a> Pull<'a> {
                         self.at += 1;
                     } else {
                         if closing == b'}' {
-                            self.key()?;
+                            self.skip_key()?;
                         }
-                        due.push(closing);
+                        self.due.push(closing);
                         continue;
                     }
                 }
                 _ => self.scalar()?,
             }
             loop {
-                let Some(&closing) = due.last() else { return Ok(()) };
+                let Some(&closing) = self.due.last() else { return Ok(()) };
                 match self.peek()? {
                     b',' => {
                         self.at += 1;
                         if closing == b'}' {
-                            self.key()?;
+                            self.skip_key()?;
                         }
                         break;
                     }
                     byte if byte == closing => {
                         self.at += 1;
-                        due.pop();
+                        self.due.pop();
                     }
                     _ => return Err(damaged()),
                 }
@@ -155,26 +187,25 @@ impl<'a> Pull<'a> {
         if is_scalar { Ok(()) } else { Err(damaged()) }
     }
 
-    /// Takes a member's key and the colon behind it.
-    fn key(&mut self) -> Result<Cow<'a, str>> {
-        if self.peek()? != b'"' {
-            return Err(damaged());
-        }
-        let start = self.at + 1;
-        // Keys are short: looking at their bytes one by one is quicker than calling for help.
-        let stop = self.text.as_bytes()[start..].iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
-        let key = match stop.map(|stop| start + stop) {
-            Some(quote) if self.text.as_bytes()[quote] == b'"' => {
-                self.at = quote + 1;
-                Cow::Borrowed(&self.text[start..quote])
-            }
-            _ => self.string()?,
-        };
+    /// Begins a member's key.
+    fn begin_key(&mut self) -> Result<()> {
+        if self.peek()? == b'"' { Ok(()) } else { Err(damaged()) }
+    }
+
+    /// Takes the colon behind a member's key.
+    fn end_key(&mut self) -> Result<()> {
         if self.peek()? != b':' {
             return Err(damaged());
         }
         self.at += 1;
-        Ok(key)
+        Ok(())
+    }
+
+    /// Takes a member's key and the colon behind it.
+    fn skip_key(&mut self) -> Result<()> {
+        self.begin_key()?;
+        self.skip_string()?;
+        self.end_key()
     }
 
     /// Takes a string without looking at what it says.
@@ -288,38 +319,10 @@ mod tests {
     use super::*;
     use crate::session::value::any_json;
     use proptest::prelude::*;
-    use serde_json::Value;
-
-    /// Builds everything.
-    fn value(pull: &mut Pull<'_>) -> Result<Value> {
-        Ok(match pull.peek()? {
-            b'"' => pull.string()?.into(),
-            b'{' => {
-                let mut object = serde_json::Map::new();
-                pull.members(|pull, key| {
-                    object.insert(key.to_owned(), value(pull)?);
-                    Ok(())
-                })?;
-                object.into()
-            }
-            b'[' => {
-                let mut list = Vec::new();
-                pull.elements(|pull| {
-                    list.push(value(pull)?);
-                    Ok(())
-                })?;
-                list.into()
-            }
-            _ => match pull.raw()? {
-                Some(scalar) => serde_json::from_str(scalar)?,
-                None => Value::Null,
-            },
-        })
-    }
 
     fn read(text: &str) -> Result<Value> {
         let mut pull = Pull::new(text);
-        let value = value(&mut pull)?;
+        let value = pull.value()?;
         pull.end()?;
         Ok(value)
     }
