@@ -6,6 +6,7 @@
 mod gathering;
 mod pattern;
 mod place;
+mod room;
 
 pub use place::{Holder, Place};
 
@@ -15,6 +16,7 @@ use crate::session::{
 };
 use gathering::{Gathering, Thread, extension};
 use rayon::prelude::*;
+use room::Room;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -278,9 +280,29 @@ impl Corpus {
 
     /// Reads the sessions in parallel and gives what `each` makes of them, in the corpus's order.
     ///
-    /// At any time one session a worker thread is in memory, besides what `each` returns.
+    /// At any time one session a worker thread is in memory, besides what `each` returns; of large ones fewer are read at a time.
     pub fn read_all<R: Send>(&self, each: impl Fn(Session) -> R + Sync) -> Vec<Result<R, ReadError>> {
-        self.sources.par_iter().with_max_len(1).map(|source| read(source).map(&each)).collect()
+        let room = Room::new(rayon::current_num_threads());
+        let read_one = |source| {
+            let taken = room.take(held(source));
+            let session = read(source);
+            // Not until `each` is done: that may wait for other readers.
+            drop(taken);
+            session.map(&each)
+        };
+        self.sources.par_iter().with_max_len(1).map(read_one).collect()
+    }
+}
+
+/// About how many bytes are in memory while a session is read.
+fn held(source: &SessionSource) -> u64 {
+    let bytes = || source.places.iter().filter_map(|place| place.len().ok()).sum::<u64>();
+    match source.agent {
+        // A file that is read through a window leaves its texts.
+        Agent::ClaudeCode if source.places.len() == 1 => bytes() / 4,
+        // A database holds many sessions and is not loaded for one of them.
+        Agent::OpenCode => 0,
+        _ => bytes(),
     }
 }
 

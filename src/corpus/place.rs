@@ -50,6 +50,25 @@ impl Place {
         }
     }
 
+    /// How many bytes there are, without reading them.
+    ///
+    /// # Errors
+    /// Those of [`Place::read`].
+    pub fn len(&self) -> io::Result<u64> {
+        match &self.holder {
+            Holder::File => Ok(fs::metadata(&self.path)?.len()),
+            Holder::Span { start, end } => Ok(end - start),
+        }
+    }
+
+    /// Whether there is nothing to read.
+    ///
+    /// # Errors
+    /// Those of [`Place::read`].
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
     /// Feeds what a manifest vouches for to `hasher`: the whole file, also where a session is only a part of it.
     ///
     /// # Errors
