@@ -16,6 +16,7 @@ mod references;
 mod repository;
 mod sniff;
 mod tables;
+mod room;
 
 pub use entire::{FoundRepository, Record};
 pub use place::{Holder, Place};
@@ -29,7 +30,9 @@ use crate::session::{
 use gathering::{Gathering, extension};
 use rayon::prelude::*;
 use sniff::Thread;
+use room::Room;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -340,6 +343,10 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
 
 fn read_transcript(source: &SessionSource, places: &[&Place]) -> Result<Session, ReadError> {
     let id = &source.native_id;
+    if let (Agent::ClaudeCode, [Place { path, holder: Holder::File }]) = (source.agent, places) {
+        let error = |source| ReadError::Io { path: path.clone(), source };
+        return claude_code::read_file(id, path, File::open(path).map_err(error)?);
+    }
     match source.agent {
         Agent::ClaudeCode => claude_code::read(id, places),
         Agent::Codex => codex::read(id, places),
@@ -417,9 +424,29 @@ impl Corpus {
 
     /// Reads the sessions in parallel and gives what `each` makes of them, in the corpus's order.
     ///
-    /// At any time one session a worker thread is in memory, besides what `each` returns.
+    /// At any time one session a worker thread is in memory, besides what `each` returns; of large ones fewer are read at a time.
     pub fn read_all<R: Send>(&self, each: impl Fn(Session) -> R + Sync) -> Vec<Result<R, ReadError>> {
-        self.sources.par_iter().with_max_len(1).map(|source| read(source).map(&each)).collect()
+        let room = Room::new(rayon::current_num_threads());
+        let read_one = |source| {
+            let taken = room.take(held(source));
+            let session = read(source);
+            // Not until `each` is done: that may wait for other readers.
+            drop(taken);
+            session.map(&each)
+        };
+        self.sources.par_iter().with_max_len(1).map(read_one).collect()
+    }
+}
+
+/// About how many bytes are in memory while a session is read.
+fn held(source: &SessionSource) -> u64 {
+    let bytes = || source.places.iter().filter_map(|place| place.len().ok()).sum::<u64>();
+    match source.agent {
+        // A file that is read through a window leaves its texts.
+        Agent::ClaudeCode if source.places.len() == 1 => bytes() / 4,
+        // A database holds many sessions and is not loaded for one of them.
+        Agent::OpenCode => 0,
+        _ => bytes(),
     }
 }
 

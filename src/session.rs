@@ -21,6 +21,7 @@ pub mod lines;
 mod names;
 pub mod open_code;
 pub mod swe_chat;
+mod pull;
 pub mod tool;
 mod value;
 

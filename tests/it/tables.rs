@@ -89,7 +89,7 @@ fn sessions_are_listed_from_the_tables_alone() {
     let listed = lines(&ran.out);
     let ids: Vec<&str> = listed.iter().map(|session| session["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["claude_code:s1", "codex:s2", "claude_code:s3"]);
-    insta::assert_snapshot!(first_line(&ran.out), @r#"{"id":"claude_code:s1","agent":"claude_code","path":"data/conversations.parquet","models":["claude-sonnet-5"],"started":"2026-03-01T10:00:00Z","ended":"2026-03-01T10:01:00Z","wall_seconds":60.0,"active_seconds":30.0,"events":7,"prompts":4,"interruptions":0,"rejected_tools":0,"tool_calls":0,"failed_tool_calls":0,"subagent_events":0,"compactions":0,"usage":{"input":15,"cached_input":39,"cache_write":33,"output":21,"reasoning":0},"commits":0,"agent_percentage":99.5,"read":{"lines":7,"records":7,"unknown":{},"repaired":0,"bad":0}}"#);
+    insta::assert_snapshot!(first_line(&ran.out), @r#"{"id":"claude_code:s1","agent":"claude_code","path":"data/conversations.parquet","models":["claude-sonnet-5"],"started":"2026-03-01T10:00:00Z","ended":"2026-03-01T10:01:00Z","wall_seconds":60.0,"active_seconds":30.0,"events":7,"prompts":4,"interruptions":0,"rejected_tools":0,"tool_calls":0,"failed_tool_calls":0,"subagent_events":0,"compactions":0,"usage":{"input":15,"cached_input":39,"cache_write":33,"output":21,"reasoning":0},"commits":0,"agent_percentage":99.5,"checkpoints":[],"read":{"lines":7,"records":7,"unknown":{},"repaired":0,"bad":0}}"#);
     assert_eq!(ran.err, "3 sessions (claude_code 2, codex 1), 8 prompts, 0 interruptions, 0 damaged lines\n");
     assert_eq!(listed[2]["agent_percentage"], Value::Null, "NaN is nothing");
 }

@@ -22,9 +22,9 @@ const NOTES: [&str; 2] = ["\n\nNote: The user's next message", "\n\n<system-remi
 /// How the client words it when the human wants to talk about a question instead of answering it.
 const CLARIFY: &str = "The user wants to clarify these questions";
 
-/// How the call ended.
-pub(super) fn outcome(output: &Output) -> ToolOutcome {
-    judge(output.failed, output.denial.as_deref(), output.text.trim())
+/// How the call ended, by its result and the result's text.
+pub(super) fn outcome(output: &Output, text: &str) -> ToolOutcome {
+    judge(output.failed, output.denial.as_deref(), text.trim())
 }
 
 /// How the call ended, as far as the text of its result says it: for tables, which keep nothing else. A failure that the client does not
@@ -71,11 +71,12 @@ pub(in crate::session) fn answers(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::steps::Kept;
     use super::*;
 
     fn of(failed: bool, denial: Option<&str>, text: &str) -> ToolOutcome {
         let denial = denial.map(str::to_owned);
-        outcome(&Output { id: String::new(), row: None, failed, denial, text: text.to_owned(), commit: None })
+        outcome(&Output { id: String::new(), row: None, failed, denial, text: Kept(0), commit: None }, text)
     }
 
     #[test]

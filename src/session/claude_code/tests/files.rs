@@ -244,7 +244,8 @@ fn every_real_transcript_at_hand_is_read_without_loss() {
                 let bytes = std::fs::read(&path).unwrap();
                 let id = recognise(&bytes[..bytes.len().min(HEAD)], &path);
                 let id = id.unwrap_or_else(|| panic!("{} is not recognised", path.display()));
-                let session = read(&id, &[(path.clone(), bytes)]);
+                let session = read(&id, &[(path.clone(), bytes.clone())]);
+                assert_eq!(read_file(&id, &path, bytes.as_slice()).unwrap(), session);
                 assert_eq!(session.read.bad, 0, "{}", path.display());
                 assert!(session.prompts().count() + session.tool_calls().count() > 0, "{}", path.display());
                 read_files += 1;
