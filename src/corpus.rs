@@ -29,8 +29,8 @@ use crate::session::{
 };
 use gathering::{Gathering, extension};
 use rayon::prelude::*;
-use sniff::Thread;
 use room::Room;
+use sniff::Thread;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -93,7 +93,6 @@ impl Place {
     ///
     /// # Errors
     /// Those of [`Place::read`].
-    #[expect(clippy::len_without_is_empty, reason = "whether a place is empty is no question that anyone asks")]
     pub fn len(&self) -> io::Result<u64> {
         match &self.holder {
             Holder::File => Ok(fs::metadata(&self.path)?.len()),

@@ -229,10 +229,13 @@ enum Reading {
 }
 
 impl Reading {
-    fn of(context: &RunContext, answered: Result<Answered, (StoredResponse, String)>) -> Reading {
+    fn of(context: &RunContext, answered: Result<Answered, Box<(StoredResponse, String)>>) -> Reading {
         let Answered { stored, response: Response { text, end, .. } } = match answered {
             Ok(answered) => answered,
-            Err((stored, reason)) => return Reading::Done(Verdict::none(Status::Failed, reason, vec![stored])),
+            Err(unreadable) => {
+                let (stored, reason) = *unreadable;
+                return Reading::Done(Verdict::none(Status::Failed, reason, vec![stored]));
+            }
         };
         let paid = vec![stored];
         match end {

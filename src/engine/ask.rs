@@ -164,10 +164,10 @@ impl Asker {
     }
 
     /// What a stored answer says; else the answer, and why it says nothing.
-    pub fn answered(&self, stored: StoredResponse) -> Result<Answered, (StoredResponse, String)> {
+    pub fn answered(&self, stored: StoredResponse) -> Result<Answered, Box<(StoredResponse, String)>> {
         match self.model.adapter.decode(stored.response.body.as_bytes()) {
             Ok(response) => Ok(Answered { stored, response }),
-            Err(error) => Err((stored, error.to_string())),
+            Err(error) => Err(Box::new((stored, error.to_string()))),
         }
     }
 

@@ -289,9 +289,7 @@ impl Conversation<'_> {
     fn input(&self, name: &str, row: &Row, arguments: &Value) -> Input {
         let raw = row.input.as_deref().filter(|json| serde_json::from_str::<&RawValue>(json).is_ok());
         match raw.map(|json| claude_code::input::read(name, json)) {
-            Some(Ok(read)) if self.agent == Agent::ClaudeCode => {
-                Input { text: read.text, command: read.command }
-            }
+            Some(Ok(read)) if self.agent == Agent::ClaudeCode => Input { text: read.text, command: read.command },
             _ => input(Some(arguments)),
         }
     }
