@@ -8,15 +8,23 @@ use gix_object::{CommitRefIter, Find, Kind, TreeRefIter};
 use gix_odb::{HandleArc, HeaderExt, Store};
 use gix_pack::cache::lru::MemoryCappedHashmap;
 use gix_ref::{Target, file};
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-/// How much of what deltas are made from a reader keeps at hand, in bytes.
-const DELTA_BASES_BYTES: usize = 48 * 1024 * 1024;
+/// How much of what deltas are made from all readers together keep at hand, in bytes, and what each of them keeps at least.
+const DELTA_BASES_BYTES: usize = 128 * 1024 * 1024;
+const LEAST_DELTA_BASES_BYTES: usize = 8 * 1024 * 1024;
+
+thread_local! {
+    /// A thread's reader of the repository that it read from last: what a reader knows is one thread's, and with one a thread, memory is bounded
+    /// however many repositories there are.
+    static READER: RefCell<Option<(Arc<Store>, HandleArc)>> = const { RefCell::new(None) };
+}
 
 /// Where a repository's files lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +45,6 @@ pub struct Repository {
     /// What people are shown.
     shown: PathBuf,
     store: Arc<Store>,
-    /// Readers that wait for their next use, with what they know already.
-    idle: Mutex<Vec<HandleArc>>,
 }
 
 /// An entry of a tree.
@@ -112,7 +118,7 @@ impl Repository {
         }
         let objects = location.shared.join("objects");
         let store = Store::at_opts(objects, gix_hash::Kind::Sha1, &mut std::iter::empty(), Default::default())?;
-        Ok(Repository { location, shown, store: Arc::new(store), idle: Mutex::default() })
+        Ok(Repository { location, shown, store: Arc::new(store) })
     }
 
     /// What people are shown.
@@ -221,17 +227,17 @@ impl Repository {
         })
     }
 
-    /// Lends a reader that nobody else uses, since a reader is one thread's.
+    /// Lends the thread's reader of this repository.
     fn with_reader<R>(&self, read: impl FnOnce(&HandleArc) -> R) -> R {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = idle().pop();
-        let reader = waiting.unwrap_or_else(|| {
-            let bases = || Box::new(MemoryCappedHashmap::new(DELTA_BASES_BYTES)) as Box<_>;
-            self.store.to_cache_arc().with_pack_cache(bases)
-        });
-        let read = read(&reader);
-        idle().push(reader);
-        read
+        READER.with_borrow_mut(|last| {
+            if !last.as_ref().is_some_and(|(store, _)| Arc::ptr_eq(store, &self.store)) {
+                let bytes = (DELTA_BASES_BYTES / rayon::current_num_threads()).max(LEAST_DELTA_BASES_BYTES);
+                let bases = move || Box::new(MemoryCappedHashmap::new(bytes)) as Box<_>;
+                *last = Some((Arc::clone(&self.store), self.store.to_cache_arc().with_pack_cache(bases)));
+            }
+            let (_, reader) = last.as_ref().expect("one was made just now");
+            read(reader)
+        })
     }
 }
 
