@@ -13,6 +13,7 @@ mod faults;
 mod init;
 mod interrupt;
 mod mutation;
+mod odd_files;
 mod one_model;
 mod project;
 mod redact;
