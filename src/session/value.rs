@@ -81,59 +81,6 @@ pub(super) fn time_of(value: Option<&Value>) -> Option<Timestamp> {
     Timestamp::from_millisecond(milliseconds as i64).ok()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_time_is_a_text_or_a_number_in_quotes_or_not() {
-        let second: Timestamp = "2026-05-01T10:00:00Z".parse().expect("a time");
-        for told in [
-            json!("2026-05-01T10:00:00Z"),
-            json!("2026-05-01T12:00:00+02:00"),
-            json!(1_777_629_600),
-            json!(1_777_629_600_000_u64),
-            json!(1_777_629_600_000.0),
-            json!("1777629600"),
-            json!("1777629600000"),
-            json!("1777629600000.0"),
-        ] {
-            assert_eq!(time_of(Some(&told)), Some(second), "{told}");
-        }
-        for odd in [
-            json!(null),
-            json!(""),
-            json!("2026"),
-            json!("10000-01-01T00:00:00Z"),
-            json!(1e308),
-            json!(-1e308),
-            json!(253_402_300_800_000_u64),
-            json!("1777629600000000000000000"),
-            json!("123456789x"),
-        ] {
-            assert_eq!(time_of(Some(&odd)), None, "{odd}");
-        }
-    }
-
-    #[test]
-    fn a_count_is_a_number_that_is_not_below_nought() {
-        for (told, count) in [
-            (json!(7), Some(7)),
-            (json!(7.9), Some(7)),
-            (json!("7"), Some(7)),
-            (json!(u64::MAX), Some(u64::MAX)),
-            (json!(1e308), Some(u64::MAX)),
-            (json!(-1), None),
-            (json!("-1"), None),
-            (json!("many"), None),
-            (json!(null), None),
-        ] {
-            assert_eq!(number_of(Some(&told)), count, "{told}");
-        }
-    }
-}
-
 /// JSON of any shape, often with the names that readers look for.
 #[cfg(test)]
 pub(super) fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
@@ -205,4 +152,57 @@ pub(super) fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
                 .prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
         ]
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_time_is_a_text_or_a_number_in_quotes_or_not() {
+        let second: Timestamp = "2026-05-01T10:00:00Z".parse().expect("a time");
+        for told in [
+            json!("2026-05-01T10:00:00Z"),
+            json!("2026-05-01T12:00:00+02:00"),
+            json!(1_777_629_600),
+            json!(1_777_629_600_000_u64),
+            json!(1_777_629_600_000.0),
+            json!("1777629600"),
+            json!("1777629600000"),
+            json!("1777629600000.0"),
+        ] {
+            assert_eq!(time_of(Some(&told)), Some(second), "{told}");
+        }
+        for odd in [
+            json!(null),
+            json!(""),
+            json!("2026"),
+            json!("10000-01-01T00:00:00Z"),
+            json!(1e308),
+            json!(-1e308),
+            json!(253_402_300_800_000_u64),
+            json!("1777629600000000000000000"),
+            json!("123456789x"),
+        ] {
+            assert_eq!(time_of(Some(&odd)), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_a_number_that_is_not_below_nought() {
+        for (told, count) in [
+            (json!(7), Some(7)),
+            (json!(7.9), Some(7)),
+            (json!("7"), Some(7)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!(1e308), Some(u64::MAX)),
+            (json!(-1), None),
+            (json!("-1"), None),
+            (json!("many"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(number_of(Some(&told)), count, "{told}");
+        }
+    }
 }
