@@ -1,5 +1,11 @@
 //! What can be typed: clap structs only.
 
+pub mod cache;
+pub mod sessions;
+
+pub use cache::{Cache, CacheVerb};
+pub use sessions::{Export, Sessions, SessionsVerb};
+
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -10,9 +16,10 @@ const TEMPLATE: &str = "\
 
 Annotate
   init [DIR]         a project to start from: configuration, codebooks, sample sessions with gold
-  sessions PATH…     what is found at some paths; what a rater would see of a unit
+  sessions PATH…     what is found at some paths; one session to read; tables for pandas, polars, DuckDB
   annotate [TASK…]   annotate sessions with a model; without one, with the built-in baseline
   runs [RUN]         the runs here: states, tokens, cost
+  cache VERB         the store of paid answers: stats, why, prune, export, merge
 Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
 
@@ -57,10 +64,13 @@ pub enum Verb {
     /// A project to start from: config.toml, prompts/ and gold/, never overwriting a file.
     #[command(after_help = "Example:\n  interrater init study && cd study && interrater annotate")]
     Init(Init),
-    /// What the readers find at some paths: one line a session.
+    /// What the readers find at some paths: one line a session, then sums by agent and model.
     #[command(
-        after_help = "Examples:\n  interrater sessions ~/.claude/projects\n  interrater sessions gold/sessions --json\n  \
-        interrater sessions gold/sessions --show UNIT --task pushback"
+        after_help = "Examples:\n  interrater sessions ~/.claude/projects --sort started --reverse --limit 20\n  \
+        interrater sessions gold/sessions --json\n  interrater sessions gold/sessions --show UNIT\n  \
+        interrater sessions gold/sessions --show UNIT --task pushback\n  \
+        interrater sessions export ~/.claude/projects --output tables/ --format parquet\n\n\
+        A folder called `export` is given as ./export."
     )]
     Sessions(Sessions),
     /// Annotate sessions: every task of the configuration, or those that are named.
@@ -72,6 +82,13 @@ pub enum Verb {
     /// The runs here; one run's states, tokens, cost.
     #[command(after_help = "Example:\n  interrater runs pushback-baseline-cues-3fa9c1d2")]
     Runs(Runs),
+    /// The store of paid answers.
+    #[command(
+        arg_required_else_help = true,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  interrater cache stats"
+    )]
+    Cache(Cache),
     /// Agreement: a task's gold, raters and runs; or any ratings file with the columns item,annotator,label.
     #[command(
         after_help = "Examples:\n  interrater agree --task pushback\n  interrater agree --task pushback --run RUN --collapse binary\n  \
@@ -86,29 +103,6 @@ pub struct Init {
     /// Where.
     #[arg(default_value = ".")]
     pub dir: PathBuf,
-}
-
-/// `sessions`.
-#[derive(Debug, Args)]
-pub struct Sessions {
-    /// Files, folders, globs [default: those of the configuration].
-    #[arg(value_name = "PATH")]
-    pub paths: Vec<String>,
-    /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
-    #[arg(long = "where", value_name = "EXPR")]
-    pub filter: Option<String>,
-    /// Print what a rater would see of this unit.
-    #[arg(long, value_name = "UNIT", requires = "task")]
-    pub show: Option<String>,
-    /// The task that the rater has.
-    #[arg(long, value_name = "TASK", requires = "show")]
-    pub task: Option<String>,
-    /// Replace secrets, e-mail addresses and home names [default: where a rater's sessions leave this machine].
-    #[arg(long, requires = "show", conflicts_with = "no_redact")]
-    pub redact: bool,
-    /// Show the session as it is.
-    #[arg(long, requires = "show")]
-    pub no_redact: bool,
 }
 
 /// What a pair of flags asks for, if it asks for anything.
@@ -126,7 +120,7 @@ pub struct Annotate {
     /// Tasks; each is a codebook in the prompts folder [default: those of the configuration, else all].
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
-    /// Files, folders, globs with transcripts.
+    /// Files, folders, globs with transcripts; git repositories with checkpoints of Entire.
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "What")]
     pub sessions: Vec<String>,
     /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
@@ -162,13 +156,13 @@ pub struct Annotate {
     /// Show the model the sessions as they are.
     #[arg(long, help_heading = "What")]
     pub no_redact: bool,
-    /// Requests under way at once.
+    /// Requests under way at once, at most; there are fewer at first and where the server has enough to do.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub concurrency: Option<u64>,
     /// Requests a minute.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..))]
     pub rpm: Option<u64>,
-    /// Tokens a minute.
+    /// Tokens a minute, input and output together.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..))]
     pub tpm: Option<u64>,
     /// Further attempts after a failure that can pass; 0 is none.

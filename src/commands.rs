@@ -2,15 +2,19 @@
 
 pub mod agree;
 pub mod annotate;
+pub mod cache;
 pub mod init;
+pub mod pager;
 pub mod progress;
 pub mod runs;
 pub mod sessions;
 pub mod threshold;
+pub mod unit;
 
 use interrater::cli::Common;
 use interrater::codebook::Library;
 use interrater::config::{Config, expand_home};
+use interrater::frame::escape_controls;
 use miette::{Diagnostic, IntoDiagnostic, Result};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -78,6 +82,40 @@ pub enum UsageError {
         /// What units there are.
         hint: String,
     },
+    /// There is no such session.
+    #[error("there is no session `{0}` here")]
+    #[diagnostic(help("`interrater sessions` lists those that there are"))]
+    UnknownSession(String),
+    /// Several ids begin so.
+    #[error("{count} sessions begin with `{session}`")]
+    #[diagnostic(help("write more of the id: {names}"))]
+    SeveralSessions {
+        /// The beginning.
+        session: String,
+        /// How many.
+        count: usize,
+        /// Some of them.
+        names: String,
+    },
+    /// The session has no such prompt.
+    #[error("there is no prompt `{unit}` here")]
+    #[diagnostic(help("{hint}"))]
+    UnknownPrompt {
+        /// The unit asked for.
+        unit: String,
+        /// What prompts there are.
+        hint: String,
+    },
+    /// A subcommand after options.
+    #[error("no such file or folder: export")]
+    #[diagnostic(help("for the subcommand write `interrater sessions export PATH…`, with its options after it"))]
+    ExportComesFirst,
+    /// Stdout can hold one of two things.
+    #[error("--json and --output - both want stdout")]
+    #[diagnostic(help(
+        "leave --json out: --output - prints JSON lines; or name a file, and --json says what was written"
+    ))]
+    TwoThingsOnStdout,
     /// Nothing can be resampled by this in a task's gold.
     #[error("units of a task cannot be resampled by `{0}`")]
     #[diagnostic(help("--by session or --by item; other columns are for a ratings file with --items"))]
@@ -141,6 +179,10 @@ pub enum UsageError {
     #[error("task `{0}` has neither gold nor runs to compare")]
     #[diagnostic(help("`interrater annotate {0}` makes a run; gold is a file of the gold folder"))]
     NothingToCompare(String),
+    /// An age is not in its form.
+    #[error("`{0}` is no age")]
+    #[diagnostic(help("write a number and a unit, such as 90d, 12h, 2w or 6mo"))]
+    Age(String),
     /// A field or collapse that the codebook does not have.
     #[error("task `{task}` has no {what} `{name}`")]
     #[diagnostic(help("it has: {known}"))]
@@ -155,6 +197,12 @@ pub enum UsageError {
         known: String,
     },
 }
+
+/// Deleting was not confirmed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("nothing was deleted")]
+#[diagnostic(help("the same command with --yes deletes what is listed above"))]
+pub struct Unconfirmed;
 
 /// The process's environment, for the parts of the library that need a variable.
 pub fn environment(name: &str) -> Option<String> {
@@ -205,5 +253,12 @@ fn write(text: &str) -> Result<()> {
 
 /// Prints one JSON document.
 pub fn print_json(document: &impl serde::Serialize) -> Result<()> {
-    write(&format!("{}\n", serde_json::to_string_pretty(document).into_diagnostic()?))
+    let text = serde_json::to_string_pretty(document).into_diagnostic()?;
+    write(&format!("{}\n", escape_controls(&text)))
+}
+
+/// Prints JSON lines, one a document.
+pub fn print_json_lines(documents: &[impl serde::Serialize]) -> Result<()> {
+    let lines: Vec<String> = documents.iter().map(serde_json::to_string).collect::<Result<_, _>>().into_diagnostic()?;
+    write(&lines.iter().map(|line| format!("{}\n", escape_controls(line))).collect::<String>())
 }

@@ -1,7 +1,10 @@
-//! Takes what a user points at (files, folders, globs); gives the sessions found there, each readable on its own.
+//! Takes what a user points at (files, folders, globs, git repositories); gives the sessions found there, each readable on its own.
 //!
 //! Every file's head is looked at, and content alone decides what a file is. Copies of a session and the files of its
 //! subagents become one [`SessionSource`]. Reading is separate: a corpus holds paths, never transcripts.
+//!
+//! Checkpoints of Entire lie in a folder or in a git repository: `repository` reads git's objects, `references` and `checkpoints` know where in
+//! it Entire keeps what, `commits` links its commits, and `entire` adds what is found.
 
 mod checkpoints;
 mod commits;
@@ -12,19 +15,24 @@ mod place;
 mod references;
 mod repository;
 mod sniff;
+mod tables;
+mod room;
 
 pub use entire::{FoundRepository, Record};
 pub use place::{Holder, Place};
 pub use repository::Repository;
+pub use tables::TableFault;
 
 use crate::session::chat::Conversation;
 use crate::session::{
-    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code,
+    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code, swe_chat,
 };
 use gathering::{Gathering, extension};
 use rayon::prelude::*;
 use sniff::Thread;
+use room::Room;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -73,6 +81,8 @@ pub enum SkipReason {
     /// It is a session's folder in a checkpoint that has no transcript but `transcript.jsonl`: a retelling without cached tokens, in which skills
     /// look like prompts.
     OnlyRetold,
+    /// It is a table, of which not everything can be used.
+    Table(TableFault),
     /// It is a symbolic link found in a folder: what it points at may be anywhere, or be in the corpus already.
     SymbolicLink,
     /// It could not be read.
@@ -92,6 +102,7 @@ impl fmt::Display for SkipReason {
             SkipReason::OnlyRetold => {
                 f.write_str("the session's transcript is there in short only (transcript.jsonl, not full.jsonl)")
             }
+            SkipReason::Table(fault) => fault.fmt(f),
             SkipReason::SymbolicLink => f.write_str("a symbolic link"),
             SkipReason::Unreadable(error) => write!(f, "cannot be read: {error}"),
         }
@@ -178,6 +189,25 @@ pub enum CorpusError {
     ))]
     NotATranscript {
         /// The file.
+        path: PathBuf,
+    },
+    /// A table that was named, but cannot be used.
+    #[error("cannot use {path}: {fault}", path = path.display())]
+    #[diagnostic(help("{}", fault.way_out()))]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: TableFault,
+    },
+    /// Tables that tell of sessions, and nothing that holds one.
+    #[error("no conversation in {path}", path = path.display())]
+    #[diagnostic(help(
+        "its tables tell of sessions, but neither the table `conversations` nor the folder `transcripts` is with them: name the folder that \
+         holds all of them"
+    ))]
+    NoConversation {
+        /// One of the tables.
         path: PathBuf,
     },
     /// A file that was named, but is empty.
@@ -275,9 +305,10 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     for path in paths {
         gathering.add(path)?;
     }
-    let Gathering { threads, chats, records, skipped, other_files, repositories, .. } = gathering.finish();
+    let Gathering { threads, chats, tables, records, mut skipped, other_files, repositories, .. } = gathering.finish();
     let mut sources = group(threads, records);
     sources.extend(tell_apart(chats));
+    tables::join(tables, &mut sources, &mut skipped)?;
     sources.sort_by(|a, b| (&a.places, &a.id).cmp(&(&b.places, &b.id)));
     let mut taken: HashSet<SessionId> = HashSet::new();
     for source in &mut sources {
@@ -293,7 +324,16 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
-    let mut session = read_transcripts(source)?;
+    let (tables, transcript): (Vec<&Place>, Vec<&Place>) =
+        source.places.iter().partition(|place| place.holder.is_table());
+    let (rows, records) = tables::parts(&tables);
+    let mut session = if transcript.is_empty() {
+        swe_chat::read(source.agent, &source.native_id, &rows, &records)?
+    } else {
+        let mut session = read_transcript(source, &transcript)?;
+        swe_chat::complete(&mut session, &rows, &records)?;
+        session
+    };
     session.id = source.id.clone();
     let (checkpoints, unread): (Vec<_>, Vec<_>) = source.records.iter().map(Record::read).partition(Result::is_ok);
     session.attach(checkpoints.into_iter().flatten().collect());
@@ -301,8 +341,12 @@ pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
     Ok(session)
 }
 
-fn read_transcripts(source: &SessionSource) -> Result<Session, ReadError> {
-    let (id, places) = (&source.native_id, &source.places);
+fn read_transcript(source: &SessionSource, places: &[&Place]) -> Result<Session, ReadError> {
+    let id = &source.native_id;
+    if let (Agent::ClaudeCode, [Place { path, holder: Holder::File }]) = (source.agent, places) {
+        let error = |source| ReadError::Io { path: path.clone(), source };
+        return claude_code::read_file(id, path, File::open(path).map_err(error)?);
+    }
     match source.agent {
         Agent::ClaudeCode => claude_code::read(id, places),
         Agent::Codex => codex::read(id, places),
@@ -380,9 +424,29 @@ impl Corpus {
 
     /// Reads the sessions in parallel and gives what `each` makes of them, in the corpus's order.
     ///
-    /// At any time one session a worker thread is in memory, besides what `each` returns.
+    /// At any time one session a worker thread is in memory, besides what `each` returns; of large ones fewer are read at a time.
     pub fn read_all<R: Send>(&self, each: impl Fn(Session) -> R + Sync) -> Vec<Result<R, ReadError>> {
-        self.sources.par_iter().with_max_len(1).map(|source| read(source).map(&each)).collect()
+        let room = Room::new(rayon::current_num_threads());
+        let read_one = |source| {
+            let taken = room.take(held(source));
+            let session = read(source);
+            // Not until `each` is done: that may wait for other readers.
+            drop(taken);
+            session.map(&each)
+        };
+        self.sources.par_iter().with_max_len(1).map(read_one).collect()
+    }
+}
+
+/// About how many bytes are in memory while a session is read.
+fn held(source: &SessionSource) -> u64 {
+    let bytes = || source.places.iter().filter_map(|place| place.len().ok()).sum::<u64>();
+    match source.agent {
+        // A file that is read through a window leaves its texts.
+        Agent::ClaudeCode if source.places.len() == 1 => bytes() / 4,
+        // A database holds many sessions and is not loaded for one of them.
+        Agent::OpenCode => 0,
+        _ => bytes(),
     }
 }
 

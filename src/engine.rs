@@ -81,6 +81,8 @@ pub struct Sending {
     pub timeout: Duration,
     /// Further attempts after a failure that can pass.
     pub max_retries: u32,
+    /// Time for which all requests may fail before the run ends.
+    pub patience: Duration,
 }
 
 /// A job: a plan, a rater, and where things go.
@@ -227,12 +229,15 @@ fn asker(job: &Job, abandon: &CancellationToken) -> Result<Option<Asker>, StoreE
         concurrency: sending.concurrency,
         requests_per_minute: sending.requests_per_minute.or(model.requests_per_minute),
         tokens_per_minute: sending.tokens_per_minute.or(model.tokens_per_minute),
+        input_tokens_per_minute: model.input_tokens_per_minute,
+        output_tokens_per_minute: model.output_tokens_per_minute,
+        patience: sending.patience,
     };
     let mut asker = Asker::new(
         (**model).clone(),
         Store::open(&job.store)?,
         Client::new(sending.timeout),
-        Pacer::new(limits),
+        Pacer::new(limits, model.adapter.accounting()),
         Backoff { max_retries: sending.max_retries, ..Backoff::default() },
     )?;
     asker.abandon = abandon.clone();
@@ -385,6 +390,7 @@ fn write_manifest(
     let (model, endpoint, max_output_tokens) = match rater {
         Rater::Cues => ("baseline/cues".to_owned(), None, None),
         Rater::Majority => ("baseline/majority".to_owned(), None, None),
+        Rater::Labels => ("dataset/labels".to_owned(), None, None),
         Rater::Model(model) => (model.name.to_string(), Some(model.endpoint.base_url.clone()), model.max_output_tokens),
     };
     let mut manifest = Manifest {

@@ -6,12 +6,16 @@
 pub mod anthropic;
 pub mod baseline;
 pub mod client;
+pub mod existing;
 mod fault;
 pub mod gemini;
+mod limits;
 pub mod openai;
 pub mod pace;
 pub mod price;
 pub mod retry;
+
+pub use limits::{Accounting, RateLimits, Told, UsedUp};
 
 use crate::usage::Usage;
 use secrecy::SecretString;
@@ -233,19 +237,6 @@ impl Fault {
 #[error("unreadable answer: {0}")]
 pub struct Unreadable(pub String);
 
-/// What a server says of its limits in an answer's headers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RateLimits {
-    /// Requests a minute.
-    pub requests: Option<u64>,
-    /// Requests left in the window.
-    pub requests_left: Option<u64>,
-    /// Tokens a minute (input tokens where they are told apart).
-    pub tokens: Option<u64>,
-    /// Tokens left in the window.
-    pub tokens_left: Option<u64>,
-}
-
 /// How a provider keeps the beginnings of prompts that it has read, to charge less when they come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -284,6 +275,11 @@ pub trait Adapter: Send + Sync {
 
     /// The limits that an answer's headers tell.
     fn rate_limits(&self, header: HeaderLookup<'_>) -> RateLimits;
+
+    /// How the server counts a request against its limits of tokens.
+    fn accounting(&self) -> Accounting {
+        Accounting::AsUsed
+    }
 }
 
 #[cfg(test)]

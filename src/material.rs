@@ -16,6 +16,7 @@ use crate::session::Session;
 use crate::unit::Unit;
 use fence::Fences;
 use line::Line;
+pub(crate) use line::describe;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -54,6 +55,11 @@ pub struct Coverage {
     pub tokens: f64,
     /// Share of the human's prompts.
     pub prompts: f64,
+}
+
+impl Coverage {
+    /// Nothing is in it: nobody looked at it.
+    pub const NONE: Coverage = Coverage { tokens: 0.0, prompts: 0.0 };
 }
 
 /// Renders what a rater of `unit` sees of its session. For several units of a session a [`Renderer`] does it in less time.

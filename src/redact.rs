@@ -199,6 +199,17 @@ pub fn redact(session: &mut Session) -> Redactions {
     redact_texts(&mut texts(session))
 }
 
+/// Like [`redact`], and the session's path as well: for what is handed on as a file. Ids stay, since annotations refer to them.
+pub fn redact_with_path(session: &mut Session) -> Redactions {
+    let mut path = session.path.to_string_lossy().into_owned();
+    let mut texts = texts(session);
+    // Last, so that placeholders have the numbers that raters see.
+    texts.push(&mut path);
+    let redactions = redact_texts(&mut texts);
+    session.path = path.into();
+    redactions
+}
+
 fn redact_texts(texts: &mut [&mut String]) -> Redactions {
     let mut book = Book::default();
     let mut names = Names::default();
@@ -266,6 +277,8 @@ fn texts(session: &mut Session) -> Vec<&mut String> {
         agent_percentage: _,
         // No rater sees what was recorded beside the transcript.
         checkpoints: _,
+        // No rater sees them.
+        labels: _,
         read: _,
     } = session;
     let mut texts: Vec<&mut String> = models.iter_mut().collect();

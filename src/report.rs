@@ -1,7 +1,12 @@
 //! Results for people: text and tables for the terminal.
 
+pub mod cache;
 pub mod sessions;
+pub mod listing;
+pub mod totals;
+pub mod transcript;
 pub mod terminal;
+pub mod why;
 pub mod runs;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -23,6 +28,12 @@ pub fn grid(header: &[&str], numbers: &[usize]) -> Table {
 /// `1 prompt`, `2 prompts`.
 pub fn plural(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// A time as people say it, to the minute.
+pub fn duration(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).round() as u64;
+    if minutes >= 60 { format!("{} h {:02} min", minutes / 60, minutes % 60) } else { format!("{minutes} min") }
 }
 
 /// A cost as people write it; `unknown` where no price is known.

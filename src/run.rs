@@ -1,9 +1,13 @@
-//! A run: one task by one rater over many units, as files. `annotations.jsonl` and `.csv`, `manifest.json`, `summary.json`.
+//! A run: one task by one rater over many units, as files. `annotations.jsonl`, `.csv` and, where it is built in, `.parquet`;
+//! `manifest.json`, `summary.json`.
 //!
 //! Files are written beside their names and moved there when they are whole: a reader never sees half a run.
 
+mod table;
+
 use crate::answer::Evidence;
 use crate::codebook::{Codebook, FieldKind};
+use crate::frame::Kind;
 use crate::material::Coverage;
 use crate::redact::Redactions;
 use crate::session::SessionId;
@@ -17,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use table::AnnotationTable;
 
 /// The version of the files that this program writes.
 pub const FORMAT: u32 = 1;
@@ -27,7 +32,7 @@ pub enum RunError {
     /// Reading or writing failed.
     #[error("cannot {action} {path}: {source}", path = path.display())]
     Io {
-        /// `read` or `write`.
+        /// `read`, `write`, `create` or `remove`.
         action: &'static str,
         /// The file.
         path: PathBuf,
@@ -277,6 +282,8 @@ pub struct Writer {
     folder: PathBuf,
     jsonl: BufWriter<File>,
     csv: csv::Writer<File>,
+    /// None where the program is built without Parquet.
+    table: Option<AnnotationTable>,
     columns: Vec<Column>,
     next: usize,
     /// Rows that came before their turn; `None` for units that get none.
@@ -284,10 +291,28 @@ pub struct Writer {
     totals: Totals,
 }
 
-/// A column of the flat file that holds a field or a part of one.
+/// A column of the flat files that holds a field or a part of one.
 struct Column {
     field: String,
     part: Option<String>,
+    kind: Kind,
+}
+
+impl Column {
+    fn name(&self) -> String {
+        match &self.part {
+            Some(part) => format!("{}.{part}", self.field),
+            None => self.field.clone(),
+        }
+    }
+
+    fn value<'a>(&self, row: &'a Annotation) -> Option<&'a Value> {
+        let value = row.fields.get(&self.field);
+        match &self.part {
+            Some(part) => value.and_then(|value| value.get(part)),
+            None => value,
+        }
+    }
 }
 
 impl Writer {
@@ -312,10 +337,14 @@ impl Writer {
                     FieldKind::Criteria(criteria) => criteria.iter().map(|one| Some(one.name.clone())).collect(),
                     _ => vec![None],
                 };
-                parts.into_iter().map(|part| Column { field: field.name.clone(), part })
+                let kind = table::kind(&field.kind);
+                parts.into_iter().map(move |part| Column { field: field.name.clone(), part, kind })
             })
             .collect();
+        let path = folder.join("annotations.parquet.new");
+        let table = AnnotationTable::create(&path, &columns);
         let mut writer = Writer {
+            table: table.map_err(|source| RunError::Io { action: "write", path, source })?,
             folder: folder.to_owned(),
             jsonl: BufWriter::new(open("annotations.jsonl.new")?),
             csv: csv::Writer::from_writer(open("annotations.csv.new")?),
@@ -324,10 +353,7 @@ impl Writer {
             waiting: BTreeMap::new(),
             totals: Totals::default(),
         };
-        let names = writer.columns.iter().map(|column| match &column.part {
-            Some(part) => format!("{}.{part}", column.field),
-            None => column.field.clone(),
-        });
+        let names = writer.columns.iter().map(Column::name);
         let header: Vec<String> = ["unit", "session", "task", "rater", "sample", "status", "detail"]
             .into_iter()
             .map(str::to_owned)
@@ -400,7 +426,16 @@ impl Writer {
         let io = |action, path: PathBuf| move |source| RunError::Io { action, path, source };
         self.jsonl.flush().map_err(io("write", self.folder.join("annotations.jsonl.new")))?;
         self.csv.flush().map_err(io("write", self.folder.join("annotations.csv.new")))?;
-        for name in ["annotations.jsonl", "annotations.csv"] {
+        let mut names = vec!["annotations.jsonl", "annotations.csv"];
+        let parquet = self.folder.join("annotations.parquet");
+        if let Some(table) = self.table {
+            table.finish().map_err(io("write", parquet))?;
+            names.push("annotations.parquet");
+        } else if parquet.exists() {
+            // Another build wrote it, of other rows.
+            fs::remove_file(&parquet).map_err(io("remove", parquet))?;
+        }
+        for name in names {
             let (new, path) = (self.folder.join(format!("{name}.new")), self.folder.join(name));
             fs::rename(&new, &path).map_err(io("write", path))?;
         }
@@ -415,6 +450,13 @@ impl Writer {
             path: self.folder.join("annotations.jsonl.new"),
             source,
         })?;
+        if let Some(table) = &mut self.table {
+            table.row(row, &self.columns).map_err(|source| RunError::Io {
+                action: "write",
+                path: self.folder.join("annotations.parquet.new"),
+                source,
+            })?;
+        }
         let plain = |value: Option<&Value>| match value {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
@@ -430,13 +472,7 @@ impl Writer {
             row.status.name().to_owned(),
             row.detail.clone().unwrap_or_default(),
         ];
-        record.extend(self.columns.iter().map(|column| {
-            let value = row.fields.get(&column.field);
-            plain(match &column.part {
-                Some(part) => value.and_then(|value| value.get(part)),
-                None => value,
-            })
-        }));
+        record.extend(self.columns.iter().map(|column| plain(column.value(row))));
         let found = row.evidence.iter().filter(|evidence| evidence.found).count();
         let token =
             |count: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| count(usage).to_string()).unwrap_or_default();
@@ -523,19 +559,25 @@ impl Run {
 
     /// The rows, in order.
     pub fn annotations(&self) -> Result<Vec<Annotation>, RunError> {
+        let mut rows = Vec::new();
+        self.rows(|row| rows.push(row))?;
+        Ok(rows)
+    }
+
+    /// Shows each row to `visit`, in order, or what of it `T` takes.
+    pub fn rows<T: for<'de> Deserialize<'de>>(&self, mut visit: impl FnMut(T)) -> Result<(), RunError> {
         let path = self.folder.join("annotations.jsonl");
         let io = |source| RunError::Io { action: "read", path: path.clone(), source };
         let file = BufReader::new(File::open(&path).map_err(io)?);
-        file.lines()
-            .enumerate()
-            .map(|(at, line)| {
-                serde_json::from_str(&line.map_err(io)?).map_err(|error| RunError::Invalid {
-                    path: path.clone(),
-                    line: at + 1,
-                    message: error.to_string(),
-                })
-            })
-            .collect()
+        for (at, line) in file.lines().enumerate() {
+            let row = serde_json::from_str(&line.map_err(io)?).map_err(|error| RunError::Invalid {
+                path: path.clone(),
+                line: at + 1,
+                message: error.to_string(),
+            })?;
+            visit(row);
+        }
+        Ok(())
     }
 }
 

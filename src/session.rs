@@ -18,7 +18,10 @@ pub mod entire;
 pub mod gemini_cli;
 mod input;
 pub mod lines;
+mod names;
 pub mod open_code;
+pub mod swe_chat;
+mod pull;
 pub mod tool;
 mod value;
 
@@ -148,8 +151,21 @@ pub struct Session {
     pub agent_percentage: Option<f64>,
     /// What Entire recorded whenever the human committed, in the order of time; empty where the transcript is not from Entire.
     pub checkpoints: Vec<Checkpoint>,
+    /// Labels that came with the data, made by whoever published it. No rater sees them.
+    pub labels: Vec<ExistingLabel>,
     /// How the file was read.
     pub read: ReadReport,
+}
+
+/// A label that came with the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExistingLabel {
+    /// The task that it answers.
+    pub task: &'static str,
+    /// The ordinal of the prompt that it is about; `None` for the whole session.
+    pub prompt: Option<u32>,
+    /// The answer as the data has it: foreign text.
+    pub value: String,
 }
 
 /// Something that happened in a session.

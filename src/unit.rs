@@ -16,6 +16,11 @@ impl UnitId {
         UnitId(text.into())
     }
 
+    /// The id of the prompt with this ordinal in a session.
+    pub fn of_prompt(session: &SessionId, ordinal: u32) -> UnitId {
+        UnitId(format!("{session}#{ordinal}"))
+    }
+
     /// The session that it belongs to.
     pub fn session(&self) -> SessionId {
         SessionId::of_unit(&self.0)
@@ -64,7 +69,7 @@ pub fn units(session: &Session, kind: UnitKind) -> Vec<Unit> {
         UnitKind::Prompt => session
             .prompts()
             .map(|(event, prompt)| Unit {
-                id: UnitId(format!("{}#{}", session.id, prompt.ordinal)),
+                id: UnitId::of_prompt(&session.id, prompt.ordinal),
                 session: session.id.clone(),
                 prompt: Some(PromptUnit { event: event.number, ordinal: prompt.ordinal, channel: prompt.channel }),
             })

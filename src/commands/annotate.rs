@@ -20,7 +20,8 @@ use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
-use interrater::run::{Manifest, Run, Settings, safe_name, write_json};
+use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
+use interrater::store::is_new;
 use interrater::summary::summarise;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
@@ -92,6 +93,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
             tokens_per_minute: args.tpm,
             timeout: Duration::from_secs(args.timeout.unwrap_or(config.annotate.timeout)),
             max_retries: args.max_retries.unwrap_or(config.annotate.max_retries),
+            patience: Duration::from_secs(config.annotate.patience),
         },
         store: config.paths.store.clone(),
         plan,
@@ -100,7 +102,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         check_run(task, args.samples, &config, common)?;
     }
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
-    let redacted = job.settings.redacted;
+    let (redacted, rater_sees) = (job.settings.redacted, job.rater.sees());
     let outcome = execute(job, args.samples, common)?;
     if redacted && !common.quiet {
         say!("redacted: {}", outcome.redactions);
@@ -118,6 +120,9 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         print(&summary_table(&summaries))?;
         if !common.quiet {
             closing_lines(&summaries, &config);
+            if !rater_sees {
+                hint_at_labels(&summaries);
+            }
         }
     }
     if let Some(reason) = outcome.stopped {
@@ -213,7 +218,7 @@ fn plan_task(
 /// A run is one rater's: its rows are not replaced by another's, and that it gets shorter is said.
 fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) -> Result<()> {
     let Ok(old) = Run::open(&config.paths.runs, &task.run) else { return Ok(()) };
-    let Manifest { run, rater, totals, .. } = old.manifest;
+    let Manifest { run, rater, totals, endpoint, .. } = old.manifest;
     if rater != task.rater {
         return Err(UsageError::OtherRater { run, rater, wanted: task.rater.clone() }.into());
     }
@@ -222,6 +227,14 @@ fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) ->
         say!(
             "note: run {run} had {} units and now has {units}; answers that were paid for stay in the store",
             totals.units
+        );
+    }
+    let store = &config.paths.store;
+    if endpoint.is_some() && totals.attempts > 0 && is_new(store) && !common.quiet {
+        say!(
+            "warning: run {run} was paid for, and the store {} has none of its answers: they are asked for again. If the store is \
+             elsewhere, interrupt this, and put it back or name it in [paths] store",
+            store.display()
         );
     }
     Ok(())
@@ -316,10 +329,22 @@ fn closing_lines(summaries: &[TaskSummary], config: &Config) {
     say!("wrote {runs}/{}/{more} · next: interrater agree --task {}, interrater runs", first.run, first.task);
 }
 
+/// Says where labels would have come from, for tasks of which no session brought any.
+fn hint_at_labels(summaries: &[TaskSummary]) {
+    let without = |task: &&TaskSummary| task.totals.status.iter().all(|(status, _)| *status == Status::Skipped);
+    let tasks: Vec<&str> = summaries.iter().filter(without).map(|task| task.task.as_str()).collect();
+    if !tasks.is_empty() {
+        say!(
+            "hint: these sessions came without labels for {}; dataset/labels reads those of SWE-chat tables (Parquet): see docs/swe-chat.md",
+            tasks.join(", ")
+        );
+    }
+}
+
 fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> Result<Exit> {
     let price = match rater {
         Rater::Model(model) => model.price.as_ref(),
-        Rater::Cues | Rater::Majority => None,
+        Rater::Cues | Rater::Majority | Rater::Labels => None,
     };
     let forecast =
         forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, settings.samples, settings.redacted)?;

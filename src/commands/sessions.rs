@@ -1,93 +1,83 @@
-//! `sessions`: what the readers find, and what a rater would see.
+//! `sessions`: what the readers find, one session to read, and tables of all.
 
-use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
-use interrater::cli::{Common, Sessions, choice};
-use interrater::codebook::UnitKind;
-use interrater::config::{Config, Key};
-use interrater::corpus::{self, Corpus};
+mod export;
+mod show;
+
+use super::pager::{self, print_in_pages};
+use super::{Exit, UsageError, config, print_json, print_json_lines, say, session_paths};
+use interrater::cli::{Common, Sessions, SessionsVerb};
+use interrater::config::Config;
+use interrater::corpus::{self, Corpus, CorpusError};
 use interrater::filter::Filter;
-use interrater::material;
-use interrater::prompt::Prompter;
-use interrater::redact;
-use interrater::report::sessions::{overview, repository_lines, skipped_lines, table};
-use interrater::session::SessionId;
-use interrater::unit::units;
-use miette::{IntoDiagnostic, Result};
-use serde_json::json;
+use interrater::report::listing::{listing, sort};
+use interrater::report::sessions::{overview, repository_lines, skipped_lines};
+use interrater::report::totals::{Totals, totals_table};
+use interrater::session::{SessionId, SessionSummary};
+use miette::Result;
 
-/// Lists sessions, or shows one unit's material.
+/// Lists sessions, shows one, or exports them.
 pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     let config = config(common)?;
-    let filter = args.filter.as_deref().map(Filter::new).transpose()?;
-    let mut corpus = corpus::find(&session_paths(&args.paths, &config)?)?;
-    if let (Some(unit), Some(task)) = (&args.show, &args.task) {
-        let redacted = match choice(args.redact, args.no_redact).or(config.annotate.redact) {
-            Some(choice) => choice,
-            // A model that cannot be asked, for want of a key, is remote all the same.
-            None => config
-                .rater(&config.annotate.model.parse()?, None, &environment, Key::Optional)
-                .map_or(true, |r| r.is_remote()),
-        };
-        return show(&config, &corpus, unit, task, redacted, common);
+    if let Some(SessionsVerb::Export(args)) = &args.verb {
+        return export::run(args, &config, common);
     }
+    let mut corpus = find(&args.paths, &config)?;
+    match (&args.show, &args.task) {
+        (Some(unit), Some(task)) => show::material(&config, &corpus, unit, task, args, common),
+        (Some(unit), None) => show::session(&config, &corpus, unit, args, common),
+        (None, _) => list(&mut corpus, args, common),
+    }
+}
+
+/// Finds what was named, or what the configuration names.
+fn find(paths: &[String], config: &Config) -> Result<Corpus> {
+    match corpus::find(&session_paths(paths, config)?) {
+        // Options before a subcommand make it a path, and there is hardly ever a folder of that name.
+        Err(CorpusError::Missing { path }) if path.as_os_str() == "export" => Err(UsageError::ExportComesFirst.into()),
+        found => Ok(found?),
+    }
+}
+
+fn list(corpus: &mut Corpus, args: &Sessions, common: &Common) -> Result<Exit> {
+    let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let mut sessions = corpus.survey(|session| session.summary())?;
     if let Some(filter) = &filter {
         filter.retain(&mut sessions)?;
     }
-    if common.json {
-        let lines: Vec<String> =
-            sessions.iter().map(serde_json::to_string).collect::<Result<_, _>>().into_diagnostic()?;
-        print(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())?;
-    } else {
-        print(&table(&sessions))?;
+    match (args.sort, args.reverse) {
+        (Some(column), reverse) => sort(&mut sessions, column, reverse),
+        (None, true) => sessions.reverse(),
+        (None, false) => {}
+    }
+    let listed = args.limit.map_or(sessions.len(), |limit| (limit as usize).min(sessions.len()));
+    let mut left_out = Vec::new();
+    match (common.json, args.totals) {
+        (true, true) => print_json(&Totals::of(&sessions))?,
+        (true, false) => print_json_lines(&sessions[..listed])?,
+        (false, true) => print_in_pages(&totals_table(&Totals::of(&sessions), pager::width()), !args.no_pager)?,
+        (false, false) => {
+            let ids: Vec<&SessionId> = corpus.sources().iter().map(|source| &source.id).collect();
+            let listing = listing(&sessions[..listed], &ids, pager::width());
+            left_out = listing.left_out;
+            print_in_pages(&with_totals(listing.text, &sessions), !args.no_pager)?;
+        }
     }
     if !common.quiet {
-        say!("{}", overview(&sessions));
-        repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
+        if !left_out.is_empty() {
+            say!("no room on this terminal for: {}; `| cat` and --json show all", left_out.join(", "));
+        }
+        let some = if listed < sessions.len() { format!("; {listed} of them listed") } else { String::new() };
+        say!("{}{some}", overview(&sessions));
+        repository_lines(corpus).iter().chain(&skipped_lines(corpus)).for_each(|line| say!("{line}"));
     }
     Ok(Exit::Done)
 }
 
-/// Prints the messages that a model would get for the unit, and how much of the session they cover.
-fn show(config: &Config, corpus: &Corpus, wanted: &str, task: &str, redacted: bool, common: &Common) -> Result<Exit> {
-    let library = library(config)?;
-    let codebook = library.task(task)?;
-    let id = SessionId::of_unit(wanted);
-    let unknown = |hint: String| UsageError::UnknownUnit { unit: wanted.to_owned(), task: task.to_owned(), hint };
-    let source = (corpus.sources().iter().find(|source| source.id == id)).ok_or_else(|| {
-        unknown(format!("there is no session `{id}`; `interrater sessions` lists those that there are"))
-    })?;
-    let (session, redactions) = redact::read(source, redacted)?;
-    let unit = units(&session, codebook.unit).into_iter().find(|unit| unit.id.as_str() == wanted).ok_or_else(|| {
-        unknown(match (codebook.unit, session.prompts().count()) {
-            (UnitKind::Session, _) => format!("its units are sessions: `{id}`"),
-            (UnitKind::Prompt, 0) => "its units are prompts, and this session has none".to_owned(),
-            (UnitKind::Prompt, last) => format!("its units are prompts: `{id}#1` to `{id}#{last}`"),
-        })
-    })?;
-    let material = material::render(&session, &unit, &codebook.sees);
-    let prompt = Prompter::new(&library, [codebook])?.render(task, &session, &unit, &material)?;
-    let tokens = material::estimate_tokens(&material.text);
-    let parts: Vec<&str> = prompt.parts.iter().map(|part| part.text.as_str()).collect();
-    if common.json {
-        print_json(&json!({
-            "unit": unit.id, "task": task, "coverage": material.coverage, "material_tokens": tokens, "events": material.shown,
-            "redactions": redacted.then_some(&redactions), "system": prompt.system, "parts": parts, "schema": prompt.schema.json,
-        }))?;
-    } else {
-        print(&format!("{}\n", prompt.text()))?;
+/// The sums of one session are its own line.
+fn with_totals(mut text: String, sessions: &[SessionSummary]) -> String {
+    if sessions.len() > 1 {
+        text.push('\n');
+        text.push_str(&totals_table(&Totals::of(sessions), pager::width()));
     }
-    if !common.quiet {
-        say!(
-            "{unit}: {:.0} % of the text, {:.0} % of the prompts, about {tokens} tokens",
-            material.coverage.tokens * 100.0,
-            material.coverage.prompts * 100.0,
-            unit = unit.id,
-        );
-        match redacted {
-            true => say!("redacted in the session: {redactions}"),
-            false => say!("not redacted; --redact shows what a model elsewhere would see"),
-        }
-    }
-    Ok(Exit::Done)
+    text
 }

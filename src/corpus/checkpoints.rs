@@ -112,8 +112,16 @@ pub(super) fn in_files(files: &[PathBuf]) -> (Vec<CheckpointFolder>, HashSet<Pat
         .filter_map(|folder| Some((folder, entire::names(&fs::read(folder.join(METADATA)).ok()?)?)))
         .collect();
     let sessions = known.iter().filter(|(_, names)| names.session.is_some()).map(|(folder, _)| *folder);
-    let split = transcripts.iter().filter(|folder| folder.join(format!("{TRANSCRIPT}.001")).is_file()).copied();
-    let sessions: BTreeSet<&Path> = sessions.chain(split).collect();
+    // A session's own metadata may be damaged, or missing.
+    let in_checkpoint = |folder: &Path| {
+        let above = folder.parent().and_then(|above| known.get(above));
+        above.is_some_and(|names| names.session.is_none()) || folder.join(format!("{TRANSCRIPT}.001")).is_file()
+    };
+    let others = transcripts.iter().copied().filter(|folder| in_checkpoint(folder));
+    let sessions: BTreeSet<&Path> = sessions.chain(others).collect();
+    if known.is_empty() && sessions.is_empty() {
+        return Default::default();
+    }
     let mut checkpoints: BTreeMap<&Path, CheckpointFolder> = BTreeMap::new();
     for folder in &sessions {
         let whole = folder.parent().filter(|above| known.contains_key(above)).unwrap_or(folder);

@@ -113,7 +113,9 @@ impl Identity {
                     Identity::File(place.path.clone())
                 }
             }
-            Holder::File | Holder::Span { .. } => Identity::File(place.path.clone()),
+            Holder::File | Holder::Span { .. } | Holder::Rows(_) | Holder::Record(_) => {
+                Identity::File(place.path.clone())
+            }
         }
     }
 }
@@ -157,7 +159,10 @@ impl Gathering {
             .extend(errors.into_iter().map(|(path, error)| Skipped { path, reason: SkipReason::Unreadable(error) }));
         let found = self.add_checkpoints(folders, &links);
         if found == 0 && is_named {
-            let why = self.skipped.get(before).map(|skipped| skipped.reason.to_string());
+            let why = self.skipped.get(before).map(|skipped| match &skipped.reason {
+                SkipReason::Unreadable(error) => error.to_string(),
+                reason => format!("{}: {reason}", skipped.path.display()),
+            });
             return Err(match why {
                 Some(reason) => CorpusError::UnreadableCheckpoints { path, reason },
                 None => CorpusError::NoCheckpoints { path },
@@ -215,7 +220,9 @@ impl Gathering {
                 },
                 Sniffed::Empty => SkipReason::Empty,
                 Sniffed::Unreadable(error) => SkipReason::Unreadable(error),
-                Sniffed::Chats(_) | Sniffed::Piece | Sniffed::Unknown => SkipReason::NotATranscript,
+                Sniffed::Table(_) | Sniffed::FaultyTable(_) | Sniffed::Chats(_) | Sniffed::Piece | Sniffed::Unknown => {
+                    SkipReason::NotATranscript
+                }
             };
             self.skipped.push(Skipped { path, reason });
         }

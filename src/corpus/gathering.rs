@@ -5,6 +5,7 @@ use super::entire::{self, FoundRepository, Known, Opened, Record};
 use super::references::References;
 use super::repository::{self, OpenError, Repository};
 use super::sniff::{self, Sniffed, Thread};
+use super::tables::Found;
 use super::{CorpusError, Seen, SkipReason, Skipped, pattern};
 use crate::session::{Agent, chat};
 use ignore::WalkBuilder;
@@ -22,9 +23,9 @@ use std::sync::mpsc;
 const NOT_DATA: &[&str] = &[
     "7z", "avif", "bmp", "bz2", "c", "cfg", "class", "cpp", "css", "csv", "dll", "doc", "docx", "dylib", "exe", "gif",
     "go", "gz", "h", "html", "ico", "ini", "ipynb", "jar", "java", "jpeg", "jpg", "js", "jsx", "kt", "lock", "lua",
-    "md", "mov", "mp3", "mp4", "o", "otf", "parquet", "pdf", "php", "png", "pptx", "py", "pyc", "rb", "rs", "scss",
-    "sh", "so", "sql", "svg", "swift", "tar", "tgz", "tiff", "toml", "ts", "tsv", "tsx", "ttf", "vue", "wasm", "wav",
-    "webm", "webp", "woff", "woff2", "xlsx", "xml", "xz", "yaml", "yml", "zip", "zst",
+    "md", "mov", "mp3", "mp4", "o", "otf", "pdf", "php", "png", "pptx", "py", "pyc", "rb", "rs", "scss", "sh", "so",
+    "sql", "svg", "swift", "tar", "tgz", "tiff", "toml", "ts", "tsv", "tsx", "ttf", "vue", "wasm", "wav", "webm",
+    "webp", "woff", "woff2", "xlsx", "xml", "xz", "yaml", "yml", "zip", "zst",
 ];
 
 /// What a walk came by.
@@ -33,7 +34,7 @@ struct Walked {
     /// How many symbolic links, to files or folders.
     links: usize,
     /// Repositories with checkpoints.
-    repositories: Vec<Box<(Repository, References)>>,
+    repositories: Vec<(Repository, References)>,
 }
 
 /// What the paths held so far.
@@ -42,6 +43,8 @@ pub(super) struct Gathering {
     pub threads: Vec<Thread>,
     /// Plain chats, of which a file may hold many.
     pub chats: Vec<(PathBuf, chat::Conversation)>,
+    /// Tables of sessions.
+    pub tables: Vec<Found>,
     pub skipped: Vec<Skipped>,
     pub other_files: usize,
     /// Repositories whose checkpoints were read.
@@ -96,8 +99,10 @@ impl Gathering {
     /// Adds a file that the user named: it has to be a transcript.
     fn add_named(&mut self, path: &Path) -> Result<(), CorpusError> {
         let mut files = vec![path.to_owned()];
+        let is_file = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
         let is_transcript = path.file_name().is_some_and(|name| name == TRANSCRIPT);
-        if is_transcript && self.take_checkpoints(&mut files, &mut Seen::default()) > 0 {
+        // A link's neighbours are not what was written beside the transcript.
+        if is_file && is_transcript && self.take_checkpoints(&mut files, &mut Seen::default()) > 0 {
             return Ok(());
         }
         let path = path.to_owned();
@@ -110,6 +115,11 @@ impl Gathering {
                 self.add_chats(path, found);
                 Ok(())
             }
+            Sniffed::Table(table) => {
+                self.add_table(table);
+                Ok(())
+            }
+            Sniffed::FaultyTable(fault) => Err(CorpusError::Table { path, fault }),
             Sniffed::Empty => Err(CorpusError::Empty { path }),
             Sniffed::Unknown | Sniffed::Piece => Err(CorpusError::NotATranscript { path }),
             Sniffed::Unreadable(source) => Err(CorpusError::Unreadable { path, source }),
@@ -121,8 +131,7 @@ impl Gathering {
         let Walked { mut files, links, repositories } = walked;
         let mut seen = Seen { links, ..Seen::default() };
         let mut found = self.take_checkpoints(&mut files, &mut seen) > 0;
-        for opened in repositories {
-            let (repository, references) = *opened;
+        for (repository, references) in repositories {
             found |= self.add_repository(repository, references, false)?;
         }
         let sniffed: Vec<(PathBuf, Sniffed)> = files
@@ -155,6 +164,12 @@ impl Gathering {
                     self.add_chats(path, chats);
                     continue;
                 }
+                Sniffed::Table(table) => {
+                    found = true;
+                    self.add_table(table);
+                    continue;
+                }
+                Sniffed::FaultyTable(fault) => SkipReason::Table(fault),
                 Sniffed::Unreadable(error) => {
                     seen.unreadable += 1;
                     SkipReason::Unreadable(error)
@@ -173,6 +188,12 @@ impl Gathering {
             }
         }
         if found { Ok(()) } else { Err(CorpusError::NoTranscript { path: asked.to_owned(), seen }) }
+    }
+
+    fn add_table(&mut self, table: Found) {
+        if self.is_new(table.path()) {
+            self.tables.push(table);
+        }
     }
 
     /// Adds the chats of a file, and says what of it holds none.
@@ -276,7 +297,7 @@ impl Gathering {
         let mut repositories = Vec::new();
         for opened in opened.try_iter() {
             match opened {
-                Ok(opened) => repositories.push(opened),
+                Ok(opened) => repositories.push(*opened),
                 Err((path, error)) => self.skip_unsupported(path, error),
             }
         }
@@ -328,9 +349,11 @@ fn is_obviously_not_data(path: &Path) -> bool {
     extension(path).is_some_and(|extension| NOT_DATA.contains(&extension.as_str()))
 }
 
-/// Whether a user would expect a file of this name to be used: JSON in one of its forms. Claude Code writes a `.meta.json` beside each
+/// Whether a user would expect a file of this name to be used: JSON in one of its forms, or a table. Claude Code writes a `.meta.json` beside each
 /// subagent's transcript; it holds no conversation.
 fn looks_like_data(path: &Path) -> bool {
     let is_sidecar = path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(".meta.json"));
-    !is_sidecar && extension(path).is_some_and(|extension| matches!(extension.as_str(), "json" | "jsonl" | "ndjson"))
+    !is_sidecar
+        && extension(path)
+            .is_some_and(|extension| matches!(extension.as_str(), "json" | "jsonl" | "ndjson" | "parquet"))
 }

@@ -81,14 +81,19 @@ pub(super) fn locate(folder: &Path) -> Option<Location> {
     let (own, is_bare) = match fs::metadata(&inner) {
         Ok(metadata) if metadata.is_dir() => (inner, false),
         // Linked worktrees and submodules.
-        Ok(_) => (folder.join(fs::read_to_string(&inner).ok()?.strip_prefix("gitdir:")?.trim()), false),
-        Err(_) => (folder.to_owned(), true),
+        Ok(metadata) if metadata.is_file() => {
+            (folder.join(fs::read_to_string(&inner).ok()?.strip_prefix("gitdir:")?.trim()), false)
+        }
+        _ => (folder.to_owned(), true),
     };
+    if !own.join("HEAD").is_file() {
+        return None;
+    }
     let shared = match fs::read_to_string(own.join("commondir")) {
         Ok(shared) => own.join(shared.trim_end()),
         Err(_) => own.clone(),
     };
-    let is_repository = own.join("HEAD").is_file() && shared.join("objects").is_dir() && shared.join("refs").is_dir();
+    let is_repository = shared.join("objects").is_dir() && shared.join("refs").is_dir();
     is_repository.then_some(Location { own, shared, is_bare })
 }
 
@@ -195,9 +200,10 @@ impl Repository {
         let mut bytes = Vec::new();
         self.find(id, Kind::Commit, &mut bytes)?;
         let commit = CommitRefIter::from_bytes(&bytes, gix_hash::Kind::Sha1);
-        let tree = commit.clone().tree_id().map_err(|error| damaged(id, error))?;
-        let message = commit.clone().message().map_err(|error| damaged(id, error))?.to_string();
-        let seconds = commit.clone().committer().map_or(0, |committer| committer.seconds());
+        let tree =
+            CommitRefIter::from_bytes(&bytes, gix_hash::Kind::Sha1).tree_id().map_err(|error| damaged(id, error))?;
+        let message = commit.message().map_err(|error| damaged(id, error))?.to_string();
+        let seconds = commit.committer().map_or(0, |committer| committer.seconds());
         Ok(Commit { tree, parents: commit.parent_ids().collect(), seconds, message })
     }
 

@@ -1,7 +1,9 @@
 //! Takes a file or an object; gives what it is, found from its first bytes alone.
 
 use super::place::{Holder, Place};
+use super::tables::{self, Found, TableFault};
 use crate::session::{Agent, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code};
+use crate::table::MAGIC;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -34,6 +36,10 @@ pub(super) enum Sniffed {
     Piece,
     /// Plain chats.
     Chats(chat::Found),
+    /// A table of sessions.
+    Table(Found),
+    /// A Parquet file that is no such table, or a damaged one.
+    FaultyTable(TableFault),
     Empty,
     Unknown,
     Unreadable(io::Error),
@@ -46,6 +52,9 @@ pub(super) fn file(path: &Path) -> Sniffed {
         Ok(head) => head,
         Err(error) => return Sniffed::Unreadable(error),
     };
+    if head.starts_with(MAGIC) {
+        return tables::open(path).map_or_else(Sniffed::FaultyTable, Sniffed::Table);
+    }
     let one =
         |(agent, id, parent)| Sniffed::Threads(vec![Thread { place: Place::file(path.to_owned()), agent, id, parent }]);
     if let Some(thread) = early(&head, path) {
@@ -140,7 +149,7 @@ fn open_code_threads(found: open_code::Found, path: &Path) -> Sniffed {
 /// The first bytes of a place. An object is unpacked as a whole, since that is how it is kept, and cut then.
 fn head(place: &Place) -> io::Result<Vec<u8>> {
     match &place.holder {
-        Holder::File | Holder::Span { .. } => read_head(&place.path),
+        Holder::File | Holder::Span { .. } | Holder::Rows(_) | Holder::Record(_) => read_head(&place.path),
         Holder::Parts(parts) => parts.first().map_or_else(|| Ok(Vec::new()), head),
         Holder::Blob { .. } => {
             let mut bytes = place.read()?;

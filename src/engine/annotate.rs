@@ -6,11 +6,12 @@ use super::warmth::Beginnings;
 use crate::answer::{self, Answer};
 use crate::codebook::Codebook;
 use crate::config::Rater;
+use crate::llm::existing::{self, Existing};
 use crate::llm::{End, Part, Request, Response, Role, Turn, baseline};
 use crate::material::Coverage;
 use crate::run::{Annotation, Status};
 use crate::session::Session;
-use crate::store::{RequestKey, RequestParts, StoreError, StoredResponse};
+use crate::store::{RequestKey, RequestParts, StoreError, StoredResponse, Subject};
 use crate::unit::Unit;
 use crate::usage::Usage;
 use serde_json::{Map, Value};
@@ -50,6 +51,8 @@ pub struct Question {
     pub parts: RequestParts,
     /// What the provider may have read before.
     pub beginnings: Beginnings,
+    /// Hash of the material, as the store notes it; empty until somebody has to be asked.
+    pub material: String,
 }
 
 /// What the store says of a question.
@@ -98,6 +101,12 @@ struct Verdict {
 }
 
 impl Verdict {
+    /// An answer that nobody was asked for.
+    fn answered(fields: Map<String, Value>) -> Verdict {
+        let answer = Some(Answer { fields, evidence: Vec::new(), repaired: None });
+        Verdict { status: Status::Ok, detail: None, answer, paid: Vec::new(), unanswered: 0 }
+    }
+
     fn none(status: Status, detail: impl Into<String>, paid: Vec<StoredResponse>) -> Verdict {
         Verdict { status, detail: Some(detail.into()), answer: None, paid, unanswered: 0 }
     }
@@ -105,19 +114,21 @@ impl Verdict {
 
 /// Annotates without asking anyone.
 pub fn baseline_row(context: &RunContext, rater: &Rater, work: Work) -> Annotation {
+    if let Rater::Labels = rater {
+        let verdict = match existing::label(&context.codebook, &work.session, &work.unit) {
+            Existing::Answer(fields) => Verdict::answered(fields),
+            Existing::None(why) => Verdict::none(Status::Skipped, why, Vec::new()),
+            Existing::Invalid(why) => Verdict::none(Status::Invalid, why, Vec::new()),
+        };
+        return row(context, work, verdict, None);
+    }
     let fields = match rater {
         Rater::Majority => context.majority.clone(),
         _ => Some(baseline::cues(&context.codebook, &work.session, &work.unit)),
     };
     let verdict = match (work.is_asked, fields) {
         (false, _) => nothing_to_ask(),
-        (true, Some(fields)) => Verdict {
-            status: Status::Ok,
-            detail: None,
-            answer: Some(Answer { fields, evidence: Vec::new(), repaired: None }),
-            paid: Vec::new(),
-            unanswered: 0,
-        },
+        (true, Some(fields)) => Verdict::answered(fields),
         (true, None) => {
             Verdict::none(Status::Skipped, "there is no gold to take the most frequent answer from", Vec::new())
         }
@@ -164,8 +175,10 @@ pub async fn by_asking(
     refresh: Refresh,
     question: Question,
 ) -> Result<Annotation, AskError> {
-    let Question { work, request, key, parts, beginnings } = question;
-    let purpose = Purpose { run: &context.run, task: &context.codebook.task, anew: refresh != Refresh::Nothing };
+    let Question { work, request, key, parts, beginnings, material } = question;
+    let subject = subject(&context.codebook, &work.unit, material);
+    let (run, task) = (&context.run, &context.codebook.task);
+    let purpose = Purpose { run, task, subject: &subject, anew: refresh != Refresh::Nothing };
     let first = match asker.ask(&request, key, parts, &beginnings, purpose).await {
         Ok(answered) => answered,
         Err(AskError::Unit(Unanswered { status, reason, attempts, .. })) => {
@@ -191,6 +204,16 @@ pub async fn by_asking(
         }
     };
     Ok(row(context, work, verdict, Some(asker)))
+}
+
+/// What a request is about, as the store notes it.
+pub fn subject(codebook: &Codebook, unit: &Unit, material: String) -> Subject {
+    Subject { unit: unit.id.clone(), codebook: codebook.hash.short().to_owned(), material }
+}
+
+/// The beginning of a material's hash, as the store notes it.
+pub fn material_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
 fn nothing_to_ask() -> Verdict {
@@ -297,7 +320,7 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
         detail,
         fields,
         evidence,
-        coverage: if is_asked { coverage } else { Coverage { tokens: 0.0, prompts: 0.0 } },
+        coverage: if is_asked { coverage } else { Coverage::NONE },
         usage,
         cost_usd,
         cached: !paid.is_empty() && paid.iter().all(|stored| stored.response.run != context.run),

@@ -140,7 +140,9 @@ fn inputs(corpus: &Corpus) -> Result<Vec<FileVersion>, PlanError> {
     let mut places: Vec<&Place> = corpus.sources().iter().flat_map(|source| &source.places).collect();
     while let Some(place) = places.pop() {
         match &place.holder {
-            Holder::File | Holder::Span { .. } => drop(files.insert(&place.path, place)),
+            Holder::File | Holder::Span { .. } | Holder::Rows(_) | Holder::Record(_) => {
+                files.insert(&place.path, place);
+            }
             Holder::Blob { repository, id } => {
                 objects.entry(repository.shown()).or_default().insert(id.to_string());
             }

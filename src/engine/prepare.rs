@@ -5,7 +5,7 @@
 //! ones, so memory holds the sessions under way and never the corpus.
 
 use super::EngineError;
-use super::annotate::{Known, Question, RunContext, Work, baseline_row, from_store, skipped_row};
+use super::annotate::{Known, Question, RunContext, Work, baseline_row, from_store, material_hash, skipped_row};
 use super::ask::Asker;
 use super::plan::Plan;
 use super::warmth::Beginnings;
@@ -13,7 +13,7 @@ use crate::codebook::UnitKind;
 use crate::config::Rater;
 use crate::engine::Refresh;
 use crate::llm::PrefixCache;
-use crate::material::Renderer;
+use crate::material::{Coverage, Renderer};
 use crate::prompt::{Prompt, Prompter};
 use crate::redact::{self, Redactions};
 use crate::run::Annotation;
@@ -256,6 +256,10 @@ impl Preparing {
     ) -> Result<(), EngineError> {
         let codebook = &self.plan.tasks[task].codebook;
         let has_prompts = session.prompts().next().is_some();
+        if !self.rater.sees() {
+            chosen.into_iter().for_each(|(first, unit)| self.unseen(task, session, first, &unit, sending));
+            return Ok(());
+        }
         let renderer = Renderer::new(session, &codebook.sees);
         for (first, unit) in chosen {
             let material = renderer.material(&unit);
@@ -273,13 +277,30 @@ impl Preparing {
                     is_asked: prompt.is_some(),
                     sample,
                 };
-                self.unit(work, prompt.as_ref(), sending)?;
+                self.unit(work, prompt.as_ref(), &material.text, sending)?;
             }
         }
         Ok(())
     }
 
-    fn unit(&self, work: Work, prompt: Option<&Prompt>, sending: &mut Sending<'_>) -> Result<(), StoreError> {
+    /// Hands over a unit whose rater looks at nothing that could be rendered.
+    fn unseen(&self, task: usize, session: &Arc<Session>, first: usize, unit: &Unit, sending: &mut Sending<'_>) {
+        for sample in 0..self.samples {
+            let position = first + sample as usize;
+            let (unit, session, shown) = (unit.clone(), session.clone(), Arc::from([]));
+            let work = Work { task, position, unit, session, coverage: Coverage::NONE, shown, is_asked: false, sample };
+            let row = Box::new(baseline_row(&self.contexts[task], &self.rater, work));
+            sending.send(Prepared::Row { task, position, row }, 0);
+        }
+    }
+
+    fn unit(
+        &self,
+        work: Work,
+        prompt: Option<&Prompt>,
+        material: &str,
+        sending: &mut Sending<'_>,
+    ) -> Result<(), StoreError> {
         let (task, position) = (work.task, work.position);
         let context = &self.contexts[task];
         let Some(asker) = &self.asker else {
@@ -295,11 +316,19 @@ impl Preparing {
         let model = &asker.model;
         let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, work.sample);
         let (key, parts) = asker.key(&request);
-        let question = Box::new(Question { work, request, key, parts, beginnings: Beginnings::default() });
+        let question = Box::new(Question {
+            work,
+            request,
+            key,
+            parts,
+            beginnings: Beginnings::default(),
+            material: String::new(),
+        });
         match from_store(context, asker, self.refresh, question)? {
             Known::Row(row) => sending.send(Prepared::Row { task, position, row }, 0),
             Known::Ask(mut question) => {
                 question.beginnings = Beginnings::of(&question.request, self.cache());
+                question.material = material_hash(material);
                 let bytes =
                     question.request.turns.iter().flat_map(|turn| &turn.parts).map(|part| part.text.len()).sum();
                 sending.send(Prepared::Ask(question), bytes);

@@ -31,7 +31,7 @@ impl Line {
     pub fn render(session: &Session, event: &Event, sees: &Sees) -> Line {
         let largest = (sees.max_tokens as f64 * LARGEST_EVENT_SHARE).min(LARGEST_EVENT_TOKENS) * BYTES_PER_TOKEN;
         let largest = (largest as usize).max(400);
-        let (label, words, amount) = describe(event, sees);
+        let (label, words, amount) = describe(event, sees.tool_calls, sees.tool_results);
         let shown = match amount {
             Amount::Full => cut_middle(&words, largest, usize::MAX),
             Amount::Head => cut_middle(&words, HEAD_BYTES.min(largest), HEAD_LINES),
@@ -57,9 +57,9 @@ impl Line {
     }
 }
 
-/// Who or what, the words, and how much of them to show.
-pub(super) fn describe<'e>(event: &'e Event, sees: &Sees) -> (String, Cow<'e, str>, Amount) {
-    let words = |text: &'e str| printable(text);
+/// Who or what, the words, and how much of them to show, where so much is shown of the input and of the results of tools.
+pub(crate) fn describe(event: &Event, tool_calls: Amount, tool_results: Amount) -> (String, Cow<'_, str>, Amount) {
+    let words = printable;
     match &event.body {
         EventBody::Prompt(prompt) => {
             let how = match prompt.channel {
@@ -77,7 +77,7 @@ pub(super) fn describe<'e>(event: &'e Event, sees: &Sees) -> (String, Cow<'e, st
         EventBody::Reply { text } => ("AGENT".to_owned(), words(text), Amount::Full),
         EventBody::ToolCall(call) => {
             let name: String = printable(&call.name).chars().filter(|c| !c.is_control()).take(60).collect();
-            (format!("TOOL {name} ({})", category(call.category)), words(&call.input), sees.tool_calls)
+            (format!("TOOL {name} ({})", category(call.category)), words(&call.input), tool_calls)
         }
         EventBody::ToolResult(result) => {
             let of = result.call.map(|call| format!(" of {call}")).unwrap_or_default();
@@ -88,7 +88,7 @@ pub(super) fn describe<'e>(event: &'e Event, sees: &Sees) -> (String, Cow<'e, st
                 ToolOutcome::Interrupted => ", interrupted",
             };
             // A refusal's text is the harness's boilerplate; the user's own words follow as a prompt.
-            let amount = if result.outcome == ToolOutcome::Rejected { Amount::None } else { sees.tool_results };
+            let amount = if result.outcome == ToolOutcome::Rejected { Amount::None } else { tool_results };
             (format!("RESULT{of}{outcome}"), words(&result.text), amount)
         }
         EventBody::Interruption { during_tool } => {

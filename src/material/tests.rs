@@ -3,7 +3,7 @@
 use super::line::{HEAD_BYTES, HEAD_LINES, cut_middle, describe};
 use super::window::MARKS;
 use super::*;
-use crate::codebook::UnitKind;
+use crate::codebook::{Amount, UnitKind};
 use crate::session::{Agent, Channel, EventBody, InjectedSource, Prompt, SessionBuilder, ToolCategory, ToolOutcome};
 use crate::unit::units;
 use proptest::prelude::*;
@@ -102,7 +102,7 @@ fn the_start_is_cut_before_a_prompt_and_the_mark_stands_where_it_was() {
     assert_eq!(lines[1], format!("[… events {first}–{last} left out: {} events, {prompts} prompts …]", hidden.len()));
     assert_eq!(material.coverage.prompts, round((30 - prompts) as f64 / 30.0));
     let bytes = |numbers: &mut dyn Iterator<Item = u32>| -> usize {
-        numbers.map(|number| describe(&session.events[number as usize - 1], &sees(json!({}))).1.len()).sum()
+        numbers.map(|number| describe(&session.events[number as usize - 1], Amount::Full, Amount::Full).1.len()).sum()
     };
     let share = bytes(&mut material.shown.iter().copied()) as f64 / bytes(&mut (1..=117)) as f64;
     assert_eq!(material.coverage.tokens, round(share));

@@ -1,6 +1,6 @@
-//! Sessions as a table, and the one line that says what was found.
+//! What was found, in one line, and what was left aside.
 
-use super::{grid, plural, text};
+use super::plural;
 use crate::corpus::{Corpus, FoundRepository};
 use crate::session::SessionSummary;
 use std::collections::BTreeMap;
@@ -65,43 +65,4 @@ pub fn repository_lines(corpus: &Corpus) -> Vec<String> {
 /// A path on one line, also where a name in it has a line end.
 fn on_one_line(path: &Path) -> String {
     path.to_string_lossy().replace(char::is_control, "\u{FFFD}")
-}
-
-/// One line a session.
-pub fn table(sessions: &[SessionSummary]) -> String {
-    let header = [
-        "session",
-        "started",
-        "prompts",
-        "interrupted",
-        "tools",
-        "failed",
-        "rejected",
-        "active",
-        "output tokens",
-        "commits",
-        "model",
-    ];
-    let mut grid = grid(&header, &[2, 3, 4, 5, 6, 7, 8, 9]);
-    for session in sessions {
-        grid.add_row(vec![
-            session.id.to_string(),
-            session.started.map(|at| at.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default(),
-            session.prompts.to_string(),
-            session.interruptions.to_string(),
-            session.tool_calls.to_string(),
-            session.failed_tool_calls.to_string(),
-            session.rejected_tools.to_string(),
-            duration(session.active_seconds),
-            session.usage.output.to_string(),
-            session.commits.to_string(),
-            session.models.first().cloned().unwrap_or_default(),
-        ]);
-    }
-    text(&grid)
-}
-
-fn duration(seconds: f64) -> String {
-    let minutes = (seconds / 60.0).round() as u64;
-    if minutes >= 60 { format!("{} h {:02} min", minutes / 60, minutes % 60) } else { format!("{minutes} min") }
 }

@@ -5,61 +5,77 @@
 
 mod assemble;
 mod identity;
-mod input;
-mod queue;
-mod result;
+pub(super) mod input;
+pub(super) mod queue;
+pub(super) mod result;
 mod row;
 mod steps;
-mod text;
+pub(super) mod text;
 
 use super::copies::{self, Stored};
 use super::entire::without_date;
-use super::lines::for_each_record;
+use super::lines::{for_each_record, for_each_record_of};
+use super::pull::Pull;
 use super::{Agent, ReadError, ReadReport, Session, SessionBuilder};
-use row::{Flag, Present, Word};
-use serde::Deserialize;
-use std::path::Path;
+use row::{Word, flag, present};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use steps::Steps;
 
 /// How much of a file's beginning says whose work it shows.
 const HEAD: usize = 256 * 1024;
 
 /// The marks by which a row is known.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Marks<'a> {
-    #[serde(rename = "type", borrow)]
     kind: Word<'a>,
-    #[serde(rename = "sessionId", borrow)]
     session: Word<'a>,
-    #[serde(rename = "isSidechain")]
-    sidechain: Option<Flag>,
-    #[serde(rename = "leafUuid")]
-    leaf: Present,
-    snapshot: Present,
-    operation: Present,
-    #[serde(rename = "lastPrompt")]
-    last_prompt: Present,
-    #[serde(rename = "customTitle")]
-    custom_title: Present,
-    payload: Present,
+    sidechain: Option<bool>,
+    leaf: bool,
+    snapshot: bool,
+    operation: bool,
+    last_prompt: bool,
+    custom_title: bool,
+    payload: bool,
 }
 
-impl Marks<'_> {
+impl<'a> Marks<'a> {
+    fn read(line: &'a str) -> Result<Marks<'a>, serde_json::Error> {
+        let mut pull = Pull::new(line);
+        let mut marks = Marks::default();
+        pull.members(|pull, key| {
+            match key {
+                "type" => marks.kind = Word::read(pull)?,
+                "sessionId" => marks.session = Word::read(pull)?,
+                "isSidechain" if pull.peek()? != b'n' => marks.sidechain = Some(flag(pull)?),
+                "leafUuid" => marks.leaf = present(pull)?,
+                "snapshot" => marks.snapshot = present(pull)?,
+                "operation" => marks.operation = present(pull)?,
+                "lastPrompt" => marks.last_prompt = present(pull)?,
+                "customTitle" => marks.custom_title = present(pull)?,
+                "payload" => marks.payload = present(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })?;
+        pull.end()?;
+        Ok(marks)
+    }
+
     /// Whether only Claude Code writes such rows.
     fn are_claude_codes(&self) -> bool {
-        if self.payload.0 {
+        if self.payload {
             return false;
         }
         let named = !self.session.get().is_empty();
         match self.kind.get() {
             // Relatives of Claude Code write rows alike but for this mark.
             "user" | "assistant" | "system" | "progress" | "attachment" => named && self.sidechain.is_some(),
-            "summary" => self.leaf.0,
-            "file-history-snapshot" => self.snapshot.0,
-            "queue-operation" => self.operation.0,
-            "last-prompt" => self.last_prompt.0,
-            "custom-title" => self.custom_title.0,
+            "summary" => self.leaf,
+            "file-history-snapshot" => self.snapshot,
+            "queue-operation" => self.operation,
+            "last-prompt" => self.last_prompt,
+            "custom-title" => self.custom_title,
             "mode" | "permission-mode" | "agent-name" | "pr-link" => named,
             _ => false,
         }
@@ -80,10 +96,10 @@ pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
         if named {
             return Ok(());
         }
-        let marks: Marks<'_> = serde_json::from_str(line)?;
+        let marks = Marks::read(line)?;
         if marks.are_claude_codes() {
             known = true;
-            only_subagents &= marks.sidechain.is_some_and(|flag| flag.0);
+            only_subagents &= marks.sidechain == Some(true);
             if let Some(session) = marks.session.some().map(without_date) {
                 named = session == stem;
                 first.get_or_insert_with(|| session.to_owned());
@@ -130,8 +146,7 @@ pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
     let mut threads = copies::unite(copies, identity::identify, |path, bytes| Some(subagent(path, bytes)))?;
     threads.sort_by_key(|(subagent, _)| subagent.is_some());
     let largest = threads.first().and_then(|(_, pieces)| pieces.iter().max_by_key(|piece| piece.bytes.len()));
-    let mut builder =
-        SessionBuilder::new(Agent::ClaudeCode, id, largest.map(|piece| piece.path.clone()).unwrap_or_default());
+    let path = largest.map(|piece| piece.path.clone()).unwrap_or_default();
     let mut steps = Steps::default();
     let mut report = ReadReport::default();
     for (_, pieces) in threads {
@@ -139,17 +154,34 @@ pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
             for_each_record(&piece.bytes, &mut report, &mut |line| steps.line(line));
         }
     }
+    Ok(tell(id, path, steps, report))
+}
+
+/// Reads one session from its only file, of which no more is in memory than what becomes of it.
+///
+/// # Errors
+/// Those of `rows`, the file at `path`.
+pub fn read_file(id: &str, path: &Path, rows: impl Read) -> Result<Session, ReadError> {
+    let mut steps = Steps::default();
+    let mut report = ReadReport::default();
+    for_each_record_of(rows, &mut report, &mut |line| steps.line(line))
+        .map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    Ok(tell(id, path.to_owned(), steps, report))
+}
+
+fn tell(id: &str, path: PathBuf, steps: Steps, mut report: ReadReport) -> Session {
     for kind in &steps.unknown {
         report.count_unknown(kind);
     }
+    let mut builder = SessionBuilder::new(Agent::ClaudeCode, id, path);
     for model in &steps.models {
         builder.model(model);
     }
     builder.usage = steps.usage();
     builder.subagent_events = steps.subagent_events;
     builder.read = report;
-    assemble::assemble(&steps.steps, &mut builder);
-    Ok(builder.finish())
+    assemble::assemble(&steps.steps, steps.texts, &mut builder);
+    builder.finish()
 }
 
 /// The name of a file that shows nothing but a subagent's work; none of any other file.
@@ -158,8 +190,7 @@ fn subagent(path: &Path, bytes: &[u8]) -> Option<String> {
     let mut scratch = ReadReport::default();
     for_each_record(&bytes[..bytes.len().min(HEAD)], &mut scratch, &mut |line| {
         if subagents_only != Some(false) {
-            let Marks { sidechain, .. } = serde_json::from_str(line)?;
-            subagents_only = sidechain.map(|flag| flag.0).or(subagents_only);
+            subagents_only = Marks::read(line)?.sidechain.or(subagents_only);
         }
         Ok(())
     });

@@ -6,8 +6,8 @@
 //! `row` reads a record, `replay` finds what a fork copied from another thread, `conversation` tells the rest.
 
 mod conversation;
-mod injected;
-mod outcome;
+pub(super) mod injected;
+pub(super) mod outcome;
 mod replay;
 mod row;
 mod thread;

@@ -1,8 +1,9 @@
 //! Takes the copies of transcripts, one at a time and the largest first; gives each transcript once, with all that any copy has.
 //!
 //! Containers store a session as often as they save it, and a later copy need not begin with an earlier one: secrets are taken out
-//! anew, rows are dropped or rewritten. `union` puts lines together, `documents` the parts of documents; `identity` says what makes
-//! an entry the same in two copies, `order` in which order entries come, and `held` keeps what a union has so far.
+//! anew, rows are dropped or rewritten. `union` puts lines together, `documents` what documents list; `identity` says what makes
+//! an entry the same in two copies, `versions` which rows belong together where that is not enough, `order` in which order entries
+//! come. `search` finds a copy's lines among those that are `held`.
 //!
 //! In memory are the union and one copy.
 
@@ -10,7 +11,9 @@ mod documents;
 mod held;
 mod identity;
 mod order;
+mod search;
 mod union;
+mod versions;
 
 pub(super) use documents::{Chosen, Merged, merge, unite_lists};
 pub(super) use identity::{Identify, Identity, Key};
@@ -41,6 +44,24 @@ pub trait Stored {
     /// # Errors
     /// Those of the system.
     fn load(&self) -> io::Result<Cow<'_, [u8]>>;
+}
+
+impl<S: Stored> Stored for &S {
+    fn path(&self) -> &Path {
+        (**self).path()
+    }
+
+    fn file(&self) -> Option<&Path> {
+        (**self).file()
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        (**self).size()
+    }
+
+    fn load(&self) -> io::Result<Cow<'_, [u8]>> {
+        (**self).load()
+    }
 }
 
 /// Bytes in memory under a path that need not exist.

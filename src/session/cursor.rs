@@ -6,7 +6,7 @@
 //! `rows` reads JSON lines and `plain` the text, both as messages; `query` finds the human's words in a message.
 
 mod plain;
-mod query;
+pub(super) mod query;
 mod rows;
 
 use super::calls::Calls;

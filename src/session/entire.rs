@@ -146,14 +146,19 @@ pub fn read(id: &str, session: Option<&[u8]>, whole: Option<&[u8]>) -> Option<Ch
     })
 }
 
-/// The checkpoints in the order of their times, one of each id: a session that stands in a checkpoint twice counts by its later record.
+/// The checkpoints in the order of their times, one of each id: a session that stands in a checkpoint twice counts by its later record. Commits are
+/// those of all records, since only a repository knows them.
 pub fn in_order(checkpoints: Vec<Checkpoint>) -> Vec<Checkpoint> {
     let mut by_id: BTreeMap<String, Checkpoint> = BTreeMap::new();
-    for checkpoint in checkpoints {
-        match by_id.get_mut(&checkpoint.id) {
-            Some(known) if known.created > checkpoint.created => {}
-            _ => drop(by_id.insert(checkpoint.id.clone(), checkpoint)),
+    for mut checkpoint in checkpoints {
+        if let Some(known) = by_id.remove(&checkpoint.id) {
+            let (mut kept, other) =
+                if known.created > checkpoint.created { (known, checkpoint) } else { (checkpoint, known) };
+            let missing: Vec<String> = other.commits.into_iter().filter(|hash| !kept.commits.contains(hash)).collect();
+            kept.commits.extend(missing);
+            checkpoint = kept;
         }
+        by_id.insert(checkpoint.id.clone(), checkpoint);
     }
     let mut ordered: Vec<Checkpoint> = by_id.into_values().collect();
     ordered.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
@@ -372,8 +377,9 @@ mod tests {
             starts_at_line: line,
             ..Checkpoint::default()
         };
+        let linked = Checkpoint { commits: vec!["c1".to_owned()], ..at("b", "2026-05-02T10:00:00Z", 1) };
         let ordered = in_order(vec![
-            at("b", "2026-05-02T10:00:00Z", 1),
+            linked,
             at("c", "2026-05-01T10:00:00Z", 2),
             at("b", "2026-05-03T10:00:00Z", 3),
             at("b", "2026-05-01T10:00:00Z", 4),
@@ -382,6 +388,7 @@ mod tests {
         let seen: Vec<(&str, u64)> =
             ordered.iter().map(|checkpoint| (&*checkpoint.id, checkpoint.starts_at_line)).collect();
         assert_eq!(seen, [("a", 5), ("c", 2), ("b", 3)]);
+        assert_eq!(ordered[2].commits, ["c1"]);
     }
 
     proptest! {

@@ -5,10 +5,14 @@
 //! usually whole. A piece is looked at a bounded number of times, so a damaged line of 100 MB costs linear time too.
 
 use super::ReadReport;
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
+use std::io::{self, BufRead, BufReader, Read};
+
+/// How much of a file is in memory while its lines are short, in bytes: little enough for a processor's cache.
+const WINDOW: usize = 256 * 1024;
 
 /// Deeper nesting than this is damage, not data.
 const DEEPEST: usize = 4096;
@@ -31,7 +35,8 @@ pub fn for_each_record(
             continue;
         }
         report.lines += 1;
-        let sound = line.first() == Some(&b'{') && std::str::from_utf8(line).is_ok_and(|text| each(text).is_ok());
+        let sound =
+            line.first() == Some(&b'{') && simdutf8::basic::from_utf8(line).is_ok_and(|text| each(text).is_ok());
         if sound {
             report.records += 1;
         } else {
@@ -46,6 +51,45 @@ pub fn for_each_record(
                 report.repaired += 1;
             }
         }
+    }
+}
+
+/// As [`for_each_record`], with bytes that are read as they are needed: of a file of any size no more is in memory than a window on
+/// it, and its longest line.
+///
+/// # Errors
+/// Those of `source`.
+pub fn for_each_record_of(
+    source: impl Read,
+    report: &mut ReadReport,
+    each: &mut dyn FnMut(&str) -> Result<(), serde_json::Error>,
+) -> io::Result<()> {
+    let mut source = BufReader::with_capacity(WINDOW, source);
+    // The beginning of a line whose end is not in the window.
+    let mut begun = Vec::new();
+    loop {
+        let window = match source.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            window => window?,
+        };
+        let length = window.len();
+        if length == 0 {
+            for_each_record(&begun, report, each);
+            return Ok(());
+        }
+        let mut rest = window;
+        if !begun.is_empty()
+            && let Some(end) = memchr(b'\n', rest)
+        {
+            begun.extend_from_slice(&rest[..end]);
+            for_each_record(&begun, report, each);
+            begun.clear();
+            rest = &rest[end + 1..];
+        }
+        let whole = memrchr(b'\n', rest).map_or(0, |end| end + 1);
+        for_each_record(&rest[..whole], report, each);
+        begun.extend_from_slice(&rest[whole..]);
+        source.consume(length);
     }
 }
 
@@ -458,6 +502,34 @@ mod tests {
         assert_eq!(found[1], json!({"b":"\u{FFFD} \u{FFFD} \u{1F600} \\ud83d"}));
         assert_eq!(found[2], json!({"c":"1\t2\0"}));
         assert_eq!(counts(&report), (3, 3, 3, 0));
+    }
+
+    #[test]
+    fn lines_are_the_same_however_their_bytes_arrive() {
+        /// Gives as many bytes at a time as it likes.
+        struct Drops<'a>(&'a [u8], usize);
+        impl Read for Drops<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let length = self.1.min(self.0.len()).min(buffer.len());
+                buffer[..length].copy_from_slice(&self.0[..length]);
+                self.0 = &self.0[length..];
+                Ok(length)
+            }
+        }
+        let long = format!("{{\"long\":\"{}\"}}\n", "é\\n".repeat(WINDOW));
+        let file = format!("{{\"a\":1}}\n\n{{\"b\":2}}{{\"c\":3}}\r\n{long}{{\"d\":\"cut\n{long}{{\"e\":5}}");
+        let (expected, expected_report) = read(&file);
+        for drop in [1, 7, 4096, WINDOW, usize::MAX] {
+            let mut report = ReadReport::default();
+            let mut found: Vec<Value> = Vec::new();
+            for_each_record_of(Drops(file.as_bytes(), drop), &mut report, &mut |text| {
+                found.push(serde_json::from_str(text)?);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!((found.len(), &report), (6, &expected_report), "{drop} bytes at a time");
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -71,7 +71,11 @@ fn the_shipped_project_is_annotated_without_key_and_network_and_again_without_a_
             .filter(|name| name != ".lock")
             .collect();
         names.sort();
-        assert_eq!(names, ["annotations.csv", "annotations.jsonl", "manifest.json", "summary.json"]);
+        let mut expected = vec!["annotations.csv", "annotations.jsonl", "manifest.json", "summary.json"];
+        if cfg!(feature = "parquet") {
+            expected.insert(2, "annotations.parquet");
+        }
+        assert_eq!(names, expected);
         let mut table = csv::Reader::from_path(context.run_folder(run).join("annotations.csv")).unwrap();
         let records: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();
         assert!(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Longer than any command here takes by far; a hang ends as a failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A codebook of prompts: a text, a label with cues and a collapse.
 pub const TONE: &str = r#"+++

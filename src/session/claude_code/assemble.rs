@@ -2,17 +2,18 @@
 
 use super::queue::Queue;
 use super::result;
-use super::steps::{Call, Output, REDACTED, Step, What};
+use super::steps::{Call, Kept, Output, REDACTED, Step, What};
 use super::text;
 use crate::session::{Channel, EventBody, InjectedSource, SessionBuilder, ToolCategory, ToolOutcome, tool};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// Adds the events of `steps` to the session.
-pub(super) fn assemble(steps: &[Step], builder: &mut SessionBuilder) {
+/// Adds the events of `steps` to the session; their long texts move from `texts` into the events.
+pub(super) fn assemble(steps: &[Step], texts: Vec<String>, builder: &mut SessionBuilder) {
     let mut assembly = Assembly {
         queue: Queue::new(steps),
         steps,
+        texts,
         builder,
         calls: Vec::new(),
         by_id: HashMap::new(),
@@ -32,6 +33,7 @@ pub(super) fn assemble(steps: &[Step], builder: &mut SessionBuilder) {
 
 struct Assembly<'a> {
     steps: &'a [Step],
+    texts: Vec<String>,
     builder: &'a mut SessionBuilder,
     queue: Queue<'a>,
     calls: Vec<KnownCall>,
@@ -114,7 +116,10 @@ impl<'a> Assembly<'a> {
                     self.compaction(at, text);
                 }
             },
-            What::Reply(text) => self.builder.reply(at, text.as_str()),
+            What::Reply(text) => {
+                let text = self.take(*text);
+                self.builder.reply(at, text);
+            }
             What::ClientError(text) => {
                 self.builder.push(at, EventBody::ClientError { text: text.clone() });
             }
@@ -134,6 +139,10 @@ impl<'a> Assembly<'a> {
             What::Prompt { .. } | What::Command { .. } | What::Shell(_) => self.stopped_by_result = false,
             _ => {}
         }
+    }
+
+    fn take(&mut self, Kept(at): Kept) -> String {
+        std::mem::take(&mut self.texts[at])
     }
 
     fn injected(&mut self, at: Option<Timestamp>, source: InjectedSource, text: &str) {
@@ -210,7 +219,8 @@ impl<'a> Assembly<'a> {
         if !redacted && self.by_id.contains_key(call.id.as_str()) {
             return;
         }
-        let event = self.builder.tool_call(at, &call.name, call.category, call.input.as_str());
+        let input = self.take(call.input);
+        let event = self.builder.tool_call(at, &call.name, call.category, input);
         let index = self.calls.len();
         let asks =
             call.category == ToolCategory::Plan && matches!(call.name.as_str(), "AskUserQuestion" | "ExitPlanMode");
@@ -239,58 +249,55 @@ impl<'a> Assembly<'a> {
 
     fn is_humans_answer(&self, output: &Output) -> bool {
         let asked = self.call_of(output).is_some_and(|call| self.calls[call].asks);
-        asked || result::outcome(output) == ToolOutcome::Rejected
+        asked || result::outcome(output, &self.texts[output.text.0]) == ToolOutcome::Rejected
     }
 
     fn result(&mut self, at: Option<Timestamp>, output: &Output) {
-        let index = self.call_of(output);
-        let call = index.map(|index| &mut self.calls[index]);
-        if call.as_ref().is_some_and(|call| call.done) {
-            return;
-        }
-        let outcome = result::outcome(output);
-        self.builder.tool_result(at, call.as_ref().map(|call| call.event), outcome, output.text.as_str());
-        let (commits, asks) = call.as_ref().map_or((false, false), |call| (call.commits, call.asks));
-        if let Some(call) = call {
-            call.done = true;
-        }
+        let (event, commits, asks) = match self.call_of(output).map(|call| &mut self.calls[call]) {
+            Some(call) if call.done => return,
+            Some(call) => {
+                call.done = true;
+                (Some(call.event), call.commits, call.asks)
+            }
+            None => (None, false, false),
+        };
         while self.redacted.front().is_some_and(|&call| self.calls[call].done) {
             self.redacted.pop_front();
         }
-        match outcome {
-            ToolOutcome::Interrupted if !self.stopped_by_result => {
-                self.builder.push(at, EventBody::Interruption { during_tool: true });
-                self.stopped_by_result = true;
-            }
-            ToolOutcome::Rejected => {
-                if let Some(words) = result::rejection_words(&output.text) {
-                    self.builder.prompt(at, Channel::Rejection, words, 0);
-                }
-            }
-            ToolOutcome::Ok if asks => {
-                if let Some(answers) = result::answers(&output.text) {
-                    self.builder.injected(at, InjectedSource::Answers, answers);
-                }
-            }
-            _ => {}
+        let text = self.take(output.text);
+        let outcome = result::outcome(output, &text);
+        let (words, answers) = match outcome {
+            ToolOutcome::Rejected => (result::rejection_words(&text).map(str::to_owned), None),
+            ToolOutcome::Ok if asks => (None, result::answers(&text).map(str::to_owned)),
+            _ => (None, None),
+        };
+        let commits = if commits && outcome != ToolOutcome::Rejected { made(output, &text) } else { Vec::new() };
+        self.builder.tool_result(at, event, outcome, text);
+        if outcome == ToolOutcome::Interrupted && !self.stopped_by_result {
+            self.builder.push(at, EventBody::Interruption { during_tool: true });
+            self.stopped_by_result = true;
         }
-        if commits && outcome != ToolOutcome::Rejected {
-            self.commits(at, output);
+        if let Some(words) = words {
+            self.builder.prompt(at, Channel::Rejection, words, 0);
         }
-        self.answered = true;
-    }
-
-    /// The commits of a `git commit`: what git printed, else what the client noted.
-    fn commits(&mut self, at: Option<Timestamp>, output: &Output) {
-        let mut found: Vec<(String, String)> =
-            tool::find_commits(&output.text).map(|(hash, subject)| (hash.to_owned(), subject.to_owned())).collect();
-        if found.is_empty() {
-            found.extend(output.commit.clone().map(|hash| (hash, String::new())));
+        if let Some(answers) = answers {
+            self.builder.injected(at, InjectedSource::Answers, answers);
         }
-        for (hash, subject) in found {
+        for (hash, subject) in commits {
             if self.commits.insert(hash.clone()) {
                 self.builder.push(at, EventBody::Commit { hash, subject });
             }
         }
+        self.answered = true;
     }
+}
+
+/// The commits of a `git commit`, as (hash, subject): what git printed, else what the client noted.
+fn made(output: &Output, text: &str) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> =
+        tool::find_commits(text).map(|(hash, subject)| (hash.to_owned(), subject.to_owned())).collect();
+    if found.is_empty() {
+        found.extend(output.commit.clone().map(|hash| (hash, String::new())));
+    }
+    found
 }

@@ -1,65 +1,93 @@
 //! Takes a tool call's arguments; gives the text that a rater judges the call by.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-
 use super::row::Word;
 use crate::session::arguments::change;
+use crate::session::pull::Pull;
+use std::borrow::Cow;
 
 /// The arguments of the tools that everyone uses.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Arguments<'a> {
-    #[serde(borrow)]
     command: Word<'a>,
-    #[serde(borrow)]
     file_path: Word<'a>,
-    #[serde(borrow)]
     notebook_path: Word<'a>,
-    #[serde(borrow)]
     path: Word<'a>,
-    #[serde(borrow)]
     pattern: Word<'a>,
-    #[serde(borrow)]
     url: Word<'a>,
-    #[serde(borrow)]
     query: Word<'a>,
-    #[serde(borrow)]
     description: Word<'a>,
-    #[serde(borrow)]
     prompt: Word<'a>,
-    #[serde(borrow)]
     plan: Word<'a>,
-    #[serde(borrow)]
     skill: Word<'a>,
-    #[serde(borrow)]
     args: Word<'a>,
-    #[serde(borrow)]
     content: Word<'a>,
-    #[serde(borrow)]
-    old_string: Word<'a>,
-    #[serde(borrow)]
-    new_string: Word<'a>,
-    #[serde(borrow)]
     new_source: Word<'a>,
-    #[serde(borrow)]
-    edits: Option<&'a RawValue>,
+    replacement: Replacement<'a>,
+    /// Those of a `MultiEdit`.
+    edits: Vec<Replacement<'a>>,
 }
 
-/// One replacement of a `MultiEdit`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// What an edit replaces by what.
+#[derive(Debug, Default)]
 struct Replacement<'a> {
-    #[serde(borrow)]
-    old_string: Word<'a>,
-    #[serde(borrow)]
-    new_string: Word<'a>,
+    old: Word<'a>,
+    new: Word<'a>,
+}
+
+impl<'a> Arguments<'a> {
+    fn read(json: &'a str) -> Result<Arguments<'a>, serde_json::Error> {
+        let mut arguments = Arguments::default();
+        Pull::new(json).members(|pull, key| {
+            match key {
+                "command" => arguments.command = Word::read(pull)?,
+                "file_path" => arguments.file_path = Word::read(pull)?,
+                "notebook_path" => arguments.notebook_path = Word::read(pull)?,
+                "path" => arguments.path = Word::read(pull)?,
+                "pattern" => arguments.pattern = Word::read(pull)?,
+                "url" => arguments.url = Word::read(pull)?,
+                "query" => arguments.query = Word::read(pull)?,
+                "description" => arguments.description = Word::read(pull)?,
+                "prompt" => arguments.prompt = Word::read(pull)?,
+                "plan" => arguments.plan = Word::read(pull)?,
+                "skill" => arguments.skill = Word::read(pull)?,
+                "args" => arguments.args = Word::read(pull)?,
+                "content" => arguments.content = Word::read(pull)?,
+                "new_source" => arguments.new_source = Word::read(pull)?,
+                "edits" if pull.peek()? == b'[' => pull.elements(|pull| {
+                    let mut replacement = Replacement::default();
+                    if pull.peek()? != b'{' {
+                        return pull.skip();
+                    }
+                    pull.members(|pull, key| replacement.member(pull, key))?;
+                    arguments.edits.push(replacement);
+                    Ok(())
+                })?,
+                _ => arguments.replacement.member(pull, key)?,
+            }
+            Ok(())
+        })?;
+        Ok(arguments)
+    }
+}
+
+impl<'a> Replacement<'a> {
+    fn member(&mut self, pull: &mut Pull<'a>, key: &str) -> Result<(), serde_json::Error> {
+        match key {
+            "old_string" => self.old = Word::read(pull)?,
+            "new_string" => self.new = Word::read(pull)?,
+            _ => pull.skip()?,
+        }
+        Ok(())
+    }
+
+    fn text(&self) -> String {
+        change(self.old.get(), self.new.get())
+    }
 }
 
 /// A tool call's arguments as text, and the command of a shell tool.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Input {
+pub(in crate::session) struct Input {
     /// The text.
     pub text: String,
     /// What a shell tool runs.
@@ -67,8 +95,7 @@ pub(super) struct Input {
 }
 
 /// Reads the arguments of a call of `tool`. The error is one of JSON, such as half a surrogate pair in a string.
-pub(super) fn read(tool: &str, raw: Option<&RawValue>) -> Result<Input, serde_json::Error> {
-    let json = raw.map_or("", RawValue::get);
+pub(in crate::session) fn read(tool: &str, json: &str) -> Result<Input, serde_json::Error> {
     if !json.starts_with('{') {
         return Ok(Input { text: json.to_owned(), command: None });
     }
@@ -96,7 +123,7 @@ pub(super) fn read(tool: &str, raw: Option<&RawValue>) -> Result<Input, serde_js
     if !known {
         return Ok(Input { text: json.to_owned(), command: None });
     }
-    let arguments: Arguments<'_> = serde_json::from_str(json)?;
+    let arguments = Arguments::read(json)?;
     let path =
         [&arguments.file_path, &arguments.notebook_path, &arguments.path].into_iter().find_map(|path| path.some());
     let path = path.unwrap_or_default();
@@ -106,13 +133,9 @@ pub(super) fn read(tool: &str, raw: Option<&RawValue>) -> Result<Input, serde_js
             command = arguments.command.some().map(str::to_owned);
             Cow::Borrowed(arguments.command.get())
         }
-        "Edit" => Cow::Owned(format!("{path}\n{}", change(arguments.old_string.get(), arguments.new_string.get()))),
+        "Edit" => Cow::Owned(format!("{path}\n{}", arguments.replacement.text())),
         "MultiEdit" => {
-            let edits: Vec<Replacement<'_>> = match arguments.edits {
-                Some(edits) => serde_json::from_str(edits.get()).unwrap_or_default(),
-                None => Vec::new(),
-            };
-            let changes = edits.iter().map(|edit| change(edit.old_string.get(), edit.new_string.get()));
+            let changes = arguments.edits.iter().map(Replacement::text);
             Cow::Owned(std::iter::once(path.to_owned()).chain(changes).collect::<Vec<_>>().join("\n"))
         }
         "Write" => Cow::Owned(format!("{path}\n{}", arguments.content.get())),
@@ -135,8 +158,7 @@ mod tests {
     use super::*;
 
     fn text(tool: &str, json: &str) -> String {
-        let raw: &RawValue = serde_json::from_str(json).unwrap();
-        read(tool, Some(raw)).unwrap().text
+        read(tool, json).unwrap().text
     }
 
     #[test]

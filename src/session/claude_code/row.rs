@@ -1,162 +1,108 @@
 //! The rows of a Claude Code transcript as far as they matter here.
 //!
-//! Text is borrowed from the line where it can be; what is not named here (structured copies of tool results, images, thinking and
-//! its signatures, snapshots) is skipped without being built. No field's type makes a row unreadable: clients of many versions and
-//! gateways wrote these files.
+//! Text is borrowed from the line where it can be; what is not named here (images, thinking and its signatures, snapshots) is
+//! skipped without being built, and structured copies of tool results stay text. No field's type makes a row unreadable: clients of
+//! many versions and gateways wrote these files.
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de::value::MapAccessDeserializer};
-use serde_json::value::RawValue;
+use super::super::pull::Pull;
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
+
+type Result<T> = std::result::Result<T, serde_json::Error>;
 
 /// One line.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct Row<'a> {
-    #[serde(rename = "type", borrow)]
     pub kind: Word<'a>,
-    #[serde(borrow)]
     pub uuid: Word<'a>,
-    #[serde(rename = "parentUuid", borrow)]
     pub parent: Word<'a>,
-    #[serde(borrow)]
     pub timestamp: Word<'a>,
-    #[serde(rename = "isSidechain")]
-    pub sidechain: Flag,
-    #[serde(rename = "isMeta")]
-    pub meta: Flag,
-    #[serde(rename = "isCompactSummary")]
-    pub compact_summary: Flag,
-    #[serde(rename = "isApiErrorMessage")]
-    pub api_error: Flag,
-    #[serde(borrow)]
-    pub origin: Object<Origin<'a>>,
-    #[serde(rename = "planContent")]
-    pub plan: Present,
-    #[serde(rename = "requestId", borrow)]
+    pub sidechain: bool,
+    pub meta: bool,
+    pub compact_summary: bool,
+    pub api_error: bool,
+    pub origin: Option<Origin<'a>>,
+    pub plan: bool,
     pub request: Word<'a>,
-    #[serde(rename = "sourceToolAssistantUUID", borrow)]
     pub source_row: Word<'a>,
-    #[serde(rename = "toolDenialKind", borrow)]
     pub denial: Word<'a>,
-    #[serde(rename = "toolUseResult", borrow)]
-    pub structured_result: Option<&'a RawValue>,
-    #[serde(borrow)]
-    pub message: Object<Message<'a>>,
+    pub structured_result: Option<&'a str>,
+    pub message: Option<Message<'a>>,
     /// Of `system` rows.
-    #[serde(borrow)]
     pub subtype: Word<'a>,
-    #[serde(rename = "retryAttempt")]
-    pub retry: Count,
-    #[serde(borrow)]
-    pub error: Option<&'a RawValue>,
+    pub retry: u64,
+    pub error: Option<&'a str>,
     /// Of `queue-operation` rows.
-    #[serde(borrow)]
     pub operation: Word<'a>,
     /// Of `system` and `queue-operation` rows.
-    #[serde(borrow)]
     pub content: Content<'a>,
-    #[serde(borrow)]
-    pub attachment: Object<Attachment<'a>>,
+    pub attachment: Option<Attachment<'a>>,
     /// Of `progress` rows.
-    #[serde(borrow)]
-    pub data: Object<Progress<'a>>,
+    pub progress: Option<Progress<'a>>,
 }
 
 /// Who made a user row, in newer versions.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Origin<'a> {
-    #[serde(default, borrow)]
     pub kind: Word<'a>,
 }
 
 /// The message of an API call, or a piece of it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct Message<'a> {
-    #[serde(borrow)]
     pub id: Word<'a>,
-    #[serde(borrow)]
     pub model: Word<'a>,
-    #[serde(borrow)]
     pub content: Content<'a>,
-    pub usage: Object<Tokens>,
+    pub usage: Option<Tokens>,
 }
 
 /// Tokens as the provider counts them.
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Tokens {
-    pub input_tokens: Count,
-    pub output_tokens: Count,
-    pub cache_creation_input_tokens: Count,
-    pub cache_read_input_tokens: Count,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub cache_creation_input_tokens: u64,
+    pub cache_read_input_tokens: u64,
 }
 
 /// What the client attaches to a conversation.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct Attachment<'a> {
-    #[serde(rename = "type", borrow)]
     pub kind: Word<'a>,
-    #[serde(borrow)]
     pub prompt: Content<'a>,
-    #[serde(rename = "commandMode", borrow)]
     pub mode: Word<'a>,
-    #[serde(borrow)]
-    pub origin: Object<Origin<'a>>,
-    #[serde(rename = "isMeta")]
-    pub meta: Flag,
-    #[serde(borrow)]
+    pub origin: Option<Origin<'a>>,
+    pub meta: bool,
     pub content: Content<'a>,
-    #[serde(borrow)]
     pub filename: Word<'a>,
-    #[serde(rename = "hookEvent", borrow)]
     pub hook_event: Word<'a>,
 }
 
 /// A sign of life during a call; subagents of older versions speak in these.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct Progress<'a> {
-    #[serde(rename = "type", borrow)]
     pub kind: Word<'a>,
-    #[serde(borrow)]
-    pub message: Object<ProgressMessage<'a>>,
-    #[serde(rename = "hookEvent", borrow)]
+    pub message: Option<ProgressMessage<'a>>,
     pub hook_event: Word<'a>,
 }
 
 /// A subagent's row within a progress row.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct ProgressMessage<'a> {
-    #[serde(default, borrow)]
     pub uuid: Word<'a>,
 }
 
 /// One block of a message, or one part of a tool result.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct Block<'a> {
-    #[serde(rename = "type", borrow)]
     pub kind: Word<'a>,
-    #[serde(borrow)]
     pub text: Word<'a>,
-    #[serde(borrow)]
     pub id: Word<'a>,
-    #[serde(borrow)]
     pub name: Word<'a>,
-    #[serde(borrow)]
-    pub input: Option<&'a RawValue>,
-    #[serde(borrow)]
+    pub input: Option<&'a str>,
     pub tool_use_id: Word<'a>,
-    #[serde(borrow)]
     pub tool_name: Word<'a>,
-    #[serde(borrow)]
     pub content: Content<'a>,
-    pub is_error: Flag,
+    pub is_error: bool,
 }
 
 /// A text or a list of blocks.
@@ -170,31 +116,32 @@ pub(super) enum Content<'a> {
 
 impl Content<'_> {
     /// The text, or the text blocks joined by line ends; images and tools by name.
-    pub fn joined(&self) -> String {
-        match self {
-            Content::Nothing => String::new(),
-            Content::Text(text) => text.clone().into_owned(),
-            Content::Blocks(blocks) => {
-                let mut joined = String::new();
-                for block in blocks {
-                    let part = match block.kind.get() {
-                        "image" => "[image]",
-                        "document" => "[document]",
-                        "tool_reference" => block.tool_name.get(),
-                        _ => block.text.get(),
-                    };
-                    if !joined.is_empty() && !part.is_empty() {
-                        joined.push('\n');
-                    }
-                    joined.push_str(part);
-                }
-                joined
+    pub fn joined(self) -> String {
+        let blocks = match self {
+            Content::Nothing => return String::new(),
+            Content::Text(text) => return text.into_owned(),
+            Content::Blocks(blocks) => blocks,
+        };
+        let mut joined = String::new();
+        for block in blocks {
+            let part = match block.kind.get() {
+                "image" => "[image]".to_owned(),
+                "document" => "[document]".to_owned(),
+                "tool_reference" => block.tool_name.into_text(),
+                _ => block.text.into_text(),
+            };
+            if joined.is_empty() {
+                joined = part;
+            } else if !part.is_empty() {
+                joined.push('\n');
+                joined.push_str(&part);
             }
         }
+        joined
     }
 
     /// The text, or the text blocks joined by blank lines, and nothing of anything else.
-    pub fn words(&self) -> String {
+    pub fn words(self) -> String {
         match self {
             Content::Blocks(blocks) => {
                 let texts =
@@ -206,7 +153,7 @@ impl Content<'_> {
     }
 
     /// The text where there is one.
-    pub fn text(&self) -> Option<String> {
+    pub fn text(self) -> Option<String> {
         match self {
             Content::Nothing => None,
             _ => Some(self.joined()),
@@ -222,14 +169,31 @@ impl Content<'_> {
     }
 }
 
-/// A string; a number or a flag stands for its text, anything else for none.
+/// A string, or a number as one; none for anything else.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Word<'a>(Option<Cow<'a, str>>);
 
-impl Word<'_> {
+impl<'a> Word<'a> {
+    /// Takes a value.
+    pub fn read(pull: &mut Pull<'a>) -> Result<Word<'a>> {
+        Ok(Word(match pull.peek()? {
+            b'"' => Some(pull.string()?),
+            b'-' | b'0'..=b'9' => pull.raw()?.filter(|number| is_whole(number)).map(Cow::Borrowed),
+            _ => {
+                pull.skip()?;
+                None
+            }
+        }))
+    }
+
     /// The text, empty where there is none.
     pub fn get(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
+    }
+
+    /// The text by itself.
+    pub fn into_text(self) -> String {
+        self.0.unwrap_or_default().into_owned()
     }
 
     /// The text where there is one that is not empty.
@@ -238,202 +202,215 @@ impl Word<'_> {
     }
 }
 
-/// A number, also one that is written as a string; else 0.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Count(pub u64);
-
-/// True, also where it is written otherwise.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Flag(pub bool);
-
-/// Whether there is anything but null.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Present(pub bool);
-
-/// An object of the expected kind; none where something else stands in its place.
-#[derive(Debug)]
-pub(super) struct Object<T>(pub Option<T>);
-
-impl<T> Default for Object<T> {
-    fn default() -> Self {
-        Object(None)
-    }
+fn is_whole(number: &str) -> bool {
+    number.bytes().all(|byte| matches!(byte, b'-' | b'0'..=b'9'))
 }
 
-/// Accepts every JSON value; what a type does not care for becomes its default.
-macro_rules! tolerant {
-    ($type:ty, [$($generics:tt)*], { $($accepts:tt)* }) => {
-        impl<'de: 'a, 'a, $($generics)*> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Any<'a, T>(PhantomData<(&'a (), T)>);
+/// Takes a count, also one that is written as a string or a fraction; else 0.
+fn count(pull: &mut Pull<'_>) -> Result<u64> {
+    let count = match pull.peek()? {
+        b'"' => pull.string()?.trim().parse().ok(),
+        _ => pull.raw()?.and_then(|number| number.parse().ok().or_else(|| Some(number.parse::<f64>().ok()? as u64))),
+    };
+    Ok(count.unwrap_or_default())
+}
 
-                impl<'de: 'a, 'a, $($generics)*> Visitor<'de> for Any<'a, $type> {
-                    type Value = $type;
+/// Takes a value; whether it is true, also where it is written otherwise.
+pub(super) fn flag(pull: &mut Pull<'_>) -> Result<bool> {
+    Ok(match pull.peek()? {
+        b'"' => pull.string()?.eq_ignore_ascii_case("true"),
+        _ => match pull.raw()? {
+            Some("true") => true,
+            number => number.and_then(|number| number.parse().ok()).is_some_and(|number: u64| number != 0),
+        },
+    })
+}
 
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("any value")
-                    }
+/// Takes a value; whether it is anything but null.
+pub(super) fn present(pull: &mut Pull<'_>) -> Result<bool> {
+    Ok(pull.raw()?.is_some())
+}
 
-                    $($accepts)*
-                }
+/// Takes an object, and anything else as none; `each` takes the value of a member into what becomes of it.
+fn object<'a, T: Default>(
+    pull: &mut Pull<'a>,
+    mut each: impl FnMut(&mut T, &str, &mut Pull<'a>) -> Result<()>,
+) -> Result<Option<T>> {
+    if pull.peek()? != b'{' {
+        pull.skip()?;
+        return Ok(None);
+    }
+    let mut object = T::default();
+    pull.members(|pull, key| each(&mut object, key, pull))?;
+    Ok(Some(object))
+}
 
-                deserializer.deserialize_any(Any(PhantomData))
+impl<'a> Row<'a> {
+    /// Reads a line.
+    pub fn read(line: &'a str) -> Result<Row<'a>> {
+        let mut pull = Pull::new(line);
+        let mut row = Row::default();
+        pull.members(|pull, key| {
+            match key {
+                "type" => row.kind = Word::read(pull)?,
+                "uuid" => row.uuid = Word::read(pull)?,
+                "parentUuid" => row.parent = Word::read(pull)?,
+                "timestamp" => row.timestamp = Word::read(pull)?,
+                "isSidechain" => row.sidechain = flag(pull)?,
+                "isMeta" => row.meta = flag(pull)?,
+                "isCompactSummary" => row.compact_summary = flag(pull)?,
+                "isApiErrorMessage" => row.api_error = flag(pull)?,
+                "origin" => row.origin = Origin::read(pull)?,
+                "planContent" => row.plan = present(pull)?,
+                "requestId" => row.request = Word::read(pull)?,
+                "sourceToolAssistantUUID" => row.source_row = Word::read(pull)?,
+                "toolDenialKind" => row.denial = Word::read(pull)?,
+                "toolUseResult" => row.structured_result = pull.raw()?,
+                "message" => row.message = Message::read(pull)?,
+                "subtype" => row.subtype = Word::read(pull)?,
+                "retryAttempt" => row.retry = count(pull)?,
+                "error" => row.error = pull.raw()?,
+                "operation" => row.operation = Word::read(pull)?,
+                "content" => row.content = Content::read(pull)?,
+                "attachment" => row.attachment = Attachment::read(pull)?,
+                "data" => row.progress = Progress::read(pull)?,
+                _ => pull.skip()?,
             }
-        }
-    };
-}
-
-/// The parts of a tolerant visitor that give the default.
-macro_rules! no_scalars {
-    ($($name:ident: $type:ty),*) => {
-        $(fn $name<E>(self, _: $type) -> Result<Self::Value, E> { Ok(Self::Value::default()) })*
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> { Ok(Self::Value::default()) }
-    };
-}
-
-/// Skips a list.
-macro_rules! no_list {
-    () => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            while list.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-}
-
-/// Skips an object.
-macro_rules! no_object {
-    () => {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-}
-
-tolerant!(Word<'a>, [], {
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Word(Some(Cow::Borrowed(text))))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Word(Some(Cow::Owned(text.to_owned()))))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Word(Some(Cow::Owned(number.to_string()))))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Word(Some(Cow::Owned(number.to_string()))))
-    }
-
-    no_scalars!(visit_f64: f64, visit_bool: bool);
-    no_list!();
-    no_object!();
-});
-
-tolerant!(Count, [], {
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Count(number))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Count(number as u64))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Count(text.trim().parse().unwrap_or_default()))
-    }
-
-    no_scalars!(visit_i64: i64, visit_bool: bool);
-    no_list!();
-    no_object!();
-});
-
-tolerant!(Flag, [], {
-    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
-        Ok(Flag(flag))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Flag(number != 0))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Flag(text.eq_ignore_ascii_case("true")))
-    }
-
-    no_scalars!(visit_i64: i64, visit_f64: f64);
-    no_list!();
-    no_object!();
-});
-
-tolerant!(Object<T>, [T: Deserialize<'de>], {
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|object| Object(Some(object)))
-    }
-
-    no_scalars!(visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_bool: bool, visit_str: &str);
-    no_list!();
-});
-
-tolerant!(Content<'a>, [], {
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Content::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Content::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut blocks = Vec::new();
-        while let Some(element) = list.next_element::<Element<'de>>()? {
-            blocks.extend(element.0);
-        }
-        Ok(Content::Blocks(blocks))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Block::deserialize(MapAccessDeserializer::new(map)).map(|block| Content::Blocks(vec![block]))
-    }
-
-    no_scalars!(visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_bool: bool);
-});
-
-/// A block in a list; a bare string is a text block.
-#[derive(Default)]
-struct Element<'a>(Option<Block<'a>>);
-
-impl<'a> Element<'a> {
-    fn text(text: Cow<'a, str>) -> Element<'a> {
-        let kind = Word(Some(Cow::Borrowed("text")));
-        Element(Some(Block { kind, text: Word(Some(text)), ..Block::default() }))
+            Ok(())
+        })?;
+        pull.end()?;
+        Ok(row)
     }
 }
 
-tolerant!(Element<'a>, [], {
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Element::text(Cow::Borrowed(text)))
+impl<'a> Origin<'a> {
+    fn read(pull: &mut Pull<'a>) -> Result<Option<Origin<'a>>> {
+        object(pull, |origin: &mut Origin<'a>, key, pull| {
+            match key {
+                "kind" => origin.kind = Word::read(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })
     }
+}
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Element::text(Cow::Owned(text.to_owned())))
+impl<'a> Message<'a> {
+    fn read(pull: &mut Pull<'a>) -> Result<Option<Message<'a>>> {
+        object(pull, |message: &mut Message<'a>, key, pull| {
+            match key {
+                "id" => message.id = Word::read(pull)?,
+                "model" => message.model = Word::read(pull)?,
+                "content" => message.content = Content::read(pull)?,
+                "usage" => message.usage = Tokens::read(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        Block::deserialize(MapAccessDeserializer::new(map)).map(|block| Element(Some(block)))
+impl Tokens {
+    pub fn read(pull: &mut Pull<'_>) -> Result<Option<Tokens>> {
+        object(pull, |tokens: &mut Tokens, key, pull| {
+            match key {
+                "input_tokens" => tokens.input_tokens = count(pull)?,
+                "output_tokens" => tokens.output_tokens = count(pull)?,
+                "cache_creation_input_tokens" => tokens.cache_creation_input_tokens = count(pull)?,
+                "cache_read_input_tokens" => tokens.cache_read_input_tokens = count(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })
     }
+}
 
-    no_scalars!(visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_bool: bool);
-    no_list!();
-});
+impl<'a> Attachment<'a> {
+    fn read(pull: &mut Pull<'a>) -> Result<Option<Attachment<'a>>> {
+        object(pull, |attachment: &mut Attachment<'a>, key, pull| {
+            match key {
+                "type" => attachment.kind = Word::read(pull)?,
+                "prompt" => attachment.prompt = Content::read(pull)?,
+                "commandMode" => attachment.mode = Word::read(pull)?,
+                "origin" => attachment.origin = Origin::read(pull)?,
+                "isMeta" => attachment.meta = flag(pull)?,
+                "content" => attachment.content = Content::read(pull)?,
+                "filename" => attachment.filename = Word::read(pull)?,
+                "hookEvent" => attachment.hook_event = Word::read(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })
+    }
+}
 
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::<IgnoredAny>::deserialize(deserializer).map(|value| Present(value.is_some()))
+impl<'a> Progress<'a> {
+    fn read(pull: &mut Pull<'a>) -> Result<Option<Progress<'a>>> {
+        object(pull, |progress: &mut Progress<'a>, key, pull| {
+            match key {
+                "type" => progress.kind = Word::read(pull)?,
+                "message" => progress.message = ProgressMessage::read(pull)?,
+                "hookEvent" => progress.hook_event = Word::read(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<'a> ProgressMessage<'a> {
+    fn read(pull: &mut Pull<'a>) -> Result<Option<ProgressMessage<'a>>> {
+        object(pull, |message: &mut ProgressMessage<'a>, key, pull| {
+            match key {
+                "uuid" => message.uuid = Word::read(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<'a> Content<'a> {
+    /// Takes a value: a string, a list of blocks (a bare string among them is a text block), or one block.
+    fn read(pull: &mut Pull<'a>) -> Result<Content<'a>> {
+        Ok(match pull.peek()? {
+            b'"' => Content::Text(pull.string()?),
+            b'[' => {
+                let mut blocks = Vec::new();
+                pull.elements(|pull| {
+                    match pull.peek()? {
+                        b'"' => blocks.push(Block { kind: TEXT, text: Word::read(pull)?, ..Block::default() }),
+                        _ => blocks.extend(Block::read(pull)?),
+                    }
+                    Ok(())
+                })?;
+                Content::Blocks(blocks)
+            }
+            _ => Block::read(pull)?.map_or(Content::Nothing, |block| Content::Blocks(vec![block])),
+        })
+    }
+}
+
+/// The type of a text block.
+const TEXT: Word<'static> = Word(Some(Cow::Borrowed("text")));
+
+impl<'a> Block<'a> {
+    fn read(pull: &mut Pull<'a>) -> Result<Option<Block<'a>>> {
+        object(pull, |block: &mut Block<'a>, key, pull| {
+            match key {
+                "type" => block.kind = Word::read(pull)?,
+                "text" => block.text = Word::read(pull)?,
+                "id" => block.id = Word::read(pull)?,
+                "name" => block.name = Word::read(pull)?,
+                "input" => block.input = pull.raw()?,
+                "tool_use_id" => block.tool_use_id = Word::read(pull)?,
+                "tool_name" => block.tool_name = Word::read(pull)?,
+                "content" => block.content = Content::read(pull)?,
+                "is_error" => block.is_error = flag(pull)?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })
     }
 }
 
@@ -464,7 +441,7 @@ mod tests {
                 "snapshot",
             ];
             let row = fields.map(|field| format!("\"{field}\":{odd}")).join(",");
-            serde_json::from_str::<Row<'_>>(&format!("{{{row}}}")).unwrap_or_else(|error| panic!("{odd}: {error}"));
+            Row::read(&format!("{{{row}}}")).unwrap_or_else(|error| panic!("{odd}: {error}"));
             let inner = ["id", "model", "content", "usage"].map(|field| format!("\"{field}\":{odd}")).join(",");
             let tokens = format!("{{\"usage\":{{\"input_tokens\":{odd},\"output_tokens\":\"12\"}}}}");
             for message in [
@@ -473,22 +450,22 @@ mod tests {
                 format!("{{\"content\":[{odd},{{\"text\":{odd},\"content\":{odd}}}]}}"),
             ] {
                 let row = format!("{{\"message\":{message}}}");
-                serde_json::from_str::<Row<'_>>(&row).unwrap_or_else(|error| panic!("{row}: {error}"));
+                Row::read(&row).unwrap_or_else(|error| panic!("{row}: {error}"));
             }
         }
     }
 
     #[test]
     fn content_is_a_text_or_blocks_and_images_are_named() {
-        let row: Row<'_> = serde_json::from_str(
+        let row = Row::read(
             r#"{"content":"a","message":{"content":["x",{"type":"image","source":{"data":"…"}},{"type":"text","text":"y\n"}],
             "usage":{"input_tokens":"7","output_tokens":3.0}}}"#,
         )
         .unwrap();
         assert_eq!(row.content.joined(), "a");
-        let message = row.message.0.unwrap();
-        assert_eq!((message.content.joined().as_str(), message.content.images()), ("x\n[image]\ny\n", 1));
-        let tokens = message.usage.0.unwrap();
-        assert_eq!((tokens.input_tokens.0, tokens.output_tokens.0), (7, 3));
+        let message = row.message.unwrap();
+        let tokens = message.usage.unwrap();
+        assert_eq!((message.content.images(), message.content.joined().as_str()), (1, "x\n[image]\ny\n"));
+        assert_eq!((tokens.input_tokens, tokens.output_tokens), (7, 3));
     }
 }

@@ -4,7 +4,7 @@
 //! interface), so steps are put together afterwards.
 
 use super::input;
-use super::row::{Attachment, Block, Content, Row, Tokens};
+use super::row::{Attachment, Block, Content, Message, Row, Tokens};
 use super::text::{self, Author, Piece};
 use crate::session::tool;
 use crate::session::{InjectedSource, ToolCategory};
@@ -47,7 +47,7 @@ pub(super) enum What {
     /// The summary.
     Summary(String),
     /// Words of the agent.
-    Reply(String),
+    Reply(Kept),
     /// A failure of the client or the provider.
     ClientError(String),
     /// A tool call.
@@ -66,6 +66,10 @@ pub(super) enum What {
     Delivered { text: String, images: u32 },
 }
 
+/// Where a text is kept that may be long: among [`Steps::texts`], from where it is moved and not copied.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept(pub usize);
+
 /// A tool call.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -74,7 +78,7 @@ pub(super) struct Call {
     pub row: String,
     pub name: String,
     pub category: ToolCategory,
-    pub input: String,
+    pub input: Kept,
     /// Whether it runs `git commit`.
     pub commits: bool,
 }
@@ -88,7 +92,7 @@ pub(super) struct Output {
     pub failed: bool,
     /// Who refused the call, in newer versions.
     pub denial: Option<String>,
-    pub text: String,
+    pub text: Kept,
     /// The commit that the client saw.
     pub commit: Option<String>,
 }
@@ -114,6 +118,8 @@ struct GitCommit {
 #[derive(Debug, Default)]
 pub(super) struct Steps {
     pub steps: Vec<Step>,
+    /// Long texts of steps.
+    pub texts: Vec<String>,
     pub models: Vec<String>,
     pub subagent_events: u64,
     /// Types of rows and blocks that are not known, as often as they stand there.
@@ -132,7 +138,7 @@ impl Steps {
 
     /// Takes a line. When it fails, it has had no effect.
     pub fn line(&mut self, line: &str) -> Result<(), serde_json::Error> {
-        let row: Row<'_> = serde_json::from_str(line)?;
+        let row = Row::read(line)?;
         let inputs = inputs(&row)?;
         if row.uuid.some().is_some_and(|uuid| !self.uuids.insert(uuid.to_owned())) {
             return Ok(());
@@ -141,31 +147,31 @@ impl Steps {
         Ok(())
     }
 
-    fn row(&mut self, row: Row<'_>, inputs: Vec<input::Input>) {
+    fn row(&mut self, mut row: Row<'_>, inputs: Vec<input::Input>) {
         let at = timestamp(row.timestamp.get());
         let kind = row.kind.get();
-        if row.sidechain.0 {
+        if row.sidechain {
             self.subagent_events += u64::from(matches!(kind, "user" | "assistant"));
             return;
         }
         match kind {
-            "user" => self.user(&row, at),
-            "assistant" => self.assistant(&row, inputs, at),
-            "system" => self.system(&row, at),
+            "user" => self.user(&mut row, at),
+            "assistant" => self.assistant(&mut row, inputs, at),
+            "system" => self.system(row, at),
             "attachment" => {
-                if let Some(attachment) = &row.attachment.0 {
+                if let Some(attachment) = row.attachment {
                     self.attachment(attachment, at);
                 }
             }
             "progress" => {
-                let Some(progress) = &row.data.0 else { return };
-                if let Some(message) = progress.message.0.as_ref().filter(|_| progress.kind.get() == "agent_progress") {
+                let Some(progress) = &row.progress else { return };
+                if let Some(message) = progress.message.as_ref().filter(|_| progress.kind.get() == "agent_progress") {
                     let known = message.uuid.some().is_some_and(|uuid| !self.uuids.insert(uuid.to_owned()));
                     self.subagent_events += u64::from(!known);
                 }
                 self.push(at, What::Row { human: is_humans(progress.hook_event.get()) });
             }
-            "queue-operation" => self.queue(&row, at),
+            "queue-operation" => self.queue(row, at),
             "summary"
             | "file-history-snapshot"
             | "file-history-delta"
@@ -191,23 +197,25 @@ impl Steps {
         self.steps.push(Step { at, what });
     }
 
-    fn user(&mut self, row: &Row<'_>, at: Option<Timestamp>) {
+    fn keep(&mut self, text: String) -> Kept {
+        self.texts.push(text);
+        Kept(self.texts.len() - 1)
+    }
+
+    fn user(&mut self, row: &mut Row<'_>, at: Option<Timestamp>) {
         let begin = self.steps.len();
         self.push(at, What::Row { human: false });
-        let Some(message) = &row.message.0 else { return };
-        if row.compact_summary.0 {
-            self.push(at, What::Summary(message.content.joined()));
+        let Some(Message { content, .. }) = row.message.take() else { return };
+        if row.compact_summary {
+            self.push(at, What::Summary(content.joined()));
             return;
         }
-        let author = Author {
-            meta: row.meta.0,
-            origin: row.origin.0.as_ref().map(|origin| origin.kind.get()),
-            plan: row.plan.0,
-        };
+        let author =
+            Author { meta: row.meta, origin: row.origin.as_ref().map(|origin| origin.kind.get()), plan: row.plan };
         let mut words = Words::default();
-        match &message.content {
+        match content {
             Content::Nothing => {}
-            Content::Text(text) => self.pieces(text, author, at, &mut words),
+            Content::Text(text) => self.pieces(&text, author, at, &mut words),
             Content::Blocks(blocks) => {
                 let beside_result = blocks.iter().any(|block| block.kind.get() == "tool_result");
                 for block in blocks {
@@ -232,7 +240,7 @@ impl Steps {
             human = true;
             let parent = row.parent.some().map(str::to_owned);
             self.push(at, What::Prompt { text: words.texts.join("\n\n"), images: words.images, parent });
-        } else if words.images > 0 && !row.meta.0 {
+        } else if words.images > 0 && !row.meta {
             human = true;
             self.push(at, What::Injected(InjectedSource::Context, "[image]".to_owned()));
         }
@@ -272,25 +280,26 @@ impl Steps {
         }
     }
 
-    fn result(&mut self, row: &Row<'_>, block: &Block<'_>, at: Option<Timestamp>) {
-        let commit = row.structured_result.and_then(|raw| git_commit(raw.get()));
+    fn result(&mut self, row: &Row<'_>, block: Block<'_>, at: Option<Timestamp>) {
+        let text = self.keep(block.content.joined());
+        let commit = row.structured_result.and_then(git_commit);
         self.push(
             at,
             What::Result(Output {
                 id: block.tool_use_id.get().to_owned(),
                 row: row.source_row.some().map(str::to_owned),
-                failed: block.is_error.0,
+                failed: block.is_error,
                 denial: row.denial.some().map(str::to_owned),
-                text: block.content.joined(),
+                text,
                 commit,
             }),
         );
     }
 
-    fn assistant(&mut self, row: &Row<'_>, inputs: Vec<input::Input>, at: Option<Timestamp>) {
-        let Some(message) = &row.message.0 else { return };
+    fn assistant(&mut self, row: &mut Row<'_>, inputs: Vec<input::Input>, at: Option<Timestamp>) {
+        let Some(message) = row.message.take() else { return };
         let model = message.model.get();
-        if model == "<synthetic>" || row.api_error.0 {
+        if model == "<synthetic>" || row.api_error {
             let text = message.content.joined();
             // Nothing failed: the client closes a turn that needs no answer, often when the human comes back to the session.
             let idle = text == "No response requested.";
@@ -306,13 +315,14 @@ impl Steps {
         if !model.is_empty() && !self.models.iter().any(|known| known == model) {
             self.models.push(model.to_owned());
         }
-        if let Some(tokens) = message.usage.0 {
-            self.count(row, tokens);
+        if let Some(tokens) = message.usage {
+            self.count(message.id.get(), row.request.get(), tokens);
         }
-        let blocks = match &message.content {
+        let blocks = match message.content {
             Content::Nothing => return,
             Content::Text(text) => {
-                self.push(at, What::Reply(text.clone().into_owned()));
+                let text = self.keep(text.into_owned());
+                self.push(at, What::Reply(text));
                 return;
             }
             Content::Blocks(blocks) => blocks,
@@ -320,9 +330,13 @@ impl Steps {
         let mut inputs = inputs.into_iter();
         for block in blocks {
             match block.kind.get() {
-                "text" | "" => self.push(at, What::Reply(block.text.get().to_owned())),
+                "text" | "" => {
+                    let text = self.keep(block.text.into_text());
+                    self.push(at, What::Reply(text));
+                }
                 "tool_use" | "server_tool_use" => {
                     let input = inputs.next().unwrap_or_default();
+                    let text = self.keep(input.text);
                     let name = block.name.get();
                     self.push(
                         at,
@@ -332,7 +346,7 @@ impl Steps {
                             name: name.to_owned(),
                             category: tool::category(name, input.command.as_deref()),
                             commits: input.command.as_deref().is_some_and(tool::commits),
-                            input: input.text,
+                            input: text,
                         }),
                     );
                 }
@@ -344,21 +358,20 @@ impl Steps {
     }
 
     /// Books a message's tokens. They repeat on each of its rows and grow until the last.
-    fn count(&mut self, row: &Row<'_>, tokens: Tokens) {
-        let id = row.message.0.as_ref().map_or("", |message| message.id.get());
-        let key = match (id, row.request.get()) {
+    fn count(&mut self, id: &str, request: &str, tokens: Tokens) {
+        let key = match (id, request) {
             ("" | REDACTED, "" | REDACTED) => {
                 let Tokens { input_tokens, cache_creation_input_tokens, cache_read_input_tokens, .. } = tokens;
-                format!("{}/{}/{}", input_tokens.0, cache_creation_input_tokens.0, cache_read_input_tokens.0)
+                format!("{input_tokens}/{cache_creation_input_tokens}/{cache_read_input_tokens}")
             }
             ("" | REDACTED, request) => request.to_owned(),
             (id, _) => id.to_owned(),
         };
         let usage = Usage {
-            input: tokens.input_tokens.0,
-            cached_input: tokens.cache_read_input_tokens.0,
-            cache_write: tokens.cache_creation_input_tokens.0,
-            output: tokens.output_tokens.0,
+            input: tokens.input_tokens,
+            cached_input: tokens.cache_read_input_tokens,
+            cache_write: tokens.cache_creation_input_tokens,
+            output: tokens.output_tokens,
             reasoning: 0,
         };
         let booked = self.usage.entry(key).or_default();
@@ -367,7 +380,7 @@ impl Steps {
         }
     }
 
-    fn system(&mut self, row: &Row<'_>, at: Option<Timestamp>) {
+    fn system(&mut self, row: Row<'_>, at: Option<Timestamp>) {
         let subtype = row.subtype.get();
         let content = row.content.joined();
         let local = subtype == "local_command";
@@ -386,8 +399,8 @@ impl Steps {
                     }
                 }
             }
-            "api_error" if row.retry.0 == 0 => {
-                let error = row.error.map_or("", |raw| raw.get());
+            "api_error" if row.retry == 0 => {
+                let error = row.error.unwrap_or_default();
                 let text = if content.is_empty() { error.to_owned() } else { content };
                 self.push(at, What::ClientError(text));
             }
@@ -395,17 +408,18 @@ impl Steps {
         }
     }
 
-    fn attachment(&mut self, attachment: &Attachment<'_>, at: Option<Timestamp>) {
+    fn attachment(&mut self, attachment: Attachment<'_>, at: Option<Timestamp>) {
         self.push(at, What::Row { human: is_humans(attachment.hook_event.get()) });
         match attachment.kind.get() {
             "queued_command" => {
+                let images = attachment.prompt.images();
                 let text = attachment.prompt.words();
-                let origin = attachment.origin.0.as_ref().map(|origin| origin.kind.get());
+                let origin = attachment.origin.as_ref().map(|origin| origin.kind.get());
                 let notice = matches!(attachment.mode.get(), "task-notification") || text::is_notice(&text);
                 match origin {
                     _ if notice => self.push(at, What::Injected(InjectedSource::Notification, text)),
-                    None | Some("human" | "") if !attachment.meta.0 => {
-                        self.push(at, What::Delivered { text, images: attachment.prompt.images() });
+                    None | Some("human" | "") if !attachment.meta => {
+                        self.push(at, What::Delivered { text, images });
                     }
                     _ => self.push(at, What::Injected(InjectedSource::Harness, text)),
                 }
@@ -424,7 +438,7 @@ impl Steps {
         }
     }
 
-    fn queue(&mut self, row: &Row<'_>, at: Option<Timestamp>) {
+    fn queue(&mut self, row: Row<'_>, at: Option<Timestamp>) {
         let content = row.content.text();
         if row.operation.get() == "enqueue" && !row.timestamp.get().is_empty() {
             // The same text is not queued twice at the same moment: the row was written twice.
@@ -457,14 +471,14 @@ struct Words {
 
 /// The arguments of a row's tool calls, in order.
 fn inputs(row: &Row<'_>) -> Result<Vec<input::Input>, serde_json::Error> {
-    let Some(Content::Blocks(blocks)) = row.message.0.as_ref().map(|message| &message.content) else {
+    let Some(Content::Blocks(blocks)) = row.message.as_ref().map(|message| &message.content) else {
         return Ok(Vec::new());
     };
-    if row.sidechain.0 || row.kind.get() != "assistant" {
+    if row.sidechain || row.kind.get() != "assistant" {
         return Ok(Vec::new());
     }
     let calls = blocks.iter().filter(|block| matches!(block.kind.get(), "tool_use" | "server_tool_use"));
-    calls.map(|block| input::read(block.name.get(), block.input)).collect()
+    calls.map(|block| input::read(block.name.get(), block.input.unwrap_or_default())).collect()
 }
 
 /// Whether a hook ran because a human came, went or typed.

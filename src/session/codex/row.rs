@@ -4,6 +4,7 @@ use super::thread::{Thread, is_bare_item, is_bare_meta, thread_of};
 use super::tokens::Totals;
 use crate::session::ToolOutcome;
 use crate::session::copies::{Identity, Key};
+use crate::session::pull::Pull;
 use crate::session::value::{flat_text, is_id, number_of, text_of, time_of, uuid_time};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -98,27 +99,28 @@ pub(super) enum Mark {
 impl Row {
     /// Reads one record; fails, without effect, where the text is not a JSON object.
     pub(super) fn parse(text: &str) -> Result<Row, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Envelope<'a> {
-            #[serde(borrow)]
-            timestamp: Option<&'a RawValue>,
-            #[serde(borrow, rename = "type")]
-            kind: Option<&'a RawValue>,
-            #[serde(borrow)]
-            payload: Option<&'a RawValue>,
-        }
-        let envelope: Envelope = serde_json::from_str(text)?;
-        let value = |raw: Option<&RawValue>| raw.map(|raw| serde_json::from_str::<Value>(raw.get())).transpose();
-        let at = time_of(value(envelope.timestamp)?.as_ref());
-        let Some(payload) = envelope.payload else {
+        let mut pull = Pull::new(text);
+        let (mut timestamp, mut kind, mut payload) = (None, None, None);
+        pull.members(|pull, key| {
+            match key {
+                "timestamp" => timestamp = Some(pull.value()?),
+                "type" => kind = Some(pull.value()?),
+                "payload" => payload = pull.raw()?,
+                _ => pull.skip()?,
+            }
+            Ok(())
+        })?;
+        pull.end()?;
+        let at = time_of(timestamp.as_ref());
+        let Some(payload) = payload else {
             return Ok(Row { at, body: bare(&serde_json::from_str(text)?) });
         };
-        let kind = text_of(value(envelope.kind)?.as_ref()).unwrap_or_default();
+        let kind = text_of(kind.as_ref()).unwrap_or_default();
         let body = match kind.as_str() {
             // Encrypted thoughts are the bulk of many files: they are not even parsed.
             "response_item" if tag(payload) == "reasoning" => Body::Silent,
             "world_state" | "inter_agent_communication_metadata" => Body::Silent,
-            _ => match serde_json::from_str(payload.get())? {
+            _ => match Pull::new(payload).value()? {
                 Value::Object(payload) => wrapped(&kind, &payload),
                 _ => Body::Unknown(kind),
             },
@@ -127,43 +129,46 @@ impl Row {
     }
 }
 
-/// Takes a record's text; gives what tells it from the others of its rollout: time and type, or, in the oldest rollouts, which have
-/// no times, the call that it belongs to.
+/// Takes a record's text; gives what tells it from the others of its rollout: time and type, and the call that it belongs to. The
+/// oldest rollouts have no times.
 pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Marks<'a> {
-        #[serde(default)]
         timestamp: Value,
-        #[serde(default, rename = "type")]
+        #[serde(rename = "type")]
         kind: Value,
-        #[serde(default)]
         role: Value,
-        #[serde(default)]
         call_id: Value,
         #[serde(borrow)]
         payload: Option<&'a RawValue>,
     }
-    let marks: Marks = serde_json::from_str(text)?;
-    let kind = text_of(Some(&marks.kind)).unwrap_or_default();
-    let inner = marks.payload.map(tag).unwrap_or_default();
-    let time = text_of(Some(&marks.timestamp));
-    let call = text_of(Some(&marks.call_id)).filter(|id| is_id(id));
-    let key = match (time, call) {
-        (Some(time), _) => Key::Shared(Key::digest((time, kind, inner))),
-        (None, Some(call)) => Key::Shared(Key::digest((call, kind))),
-        (None, None) => Key::Kind(Key::digest((kind, text_of(Some(&marks.role))))),
+    let Marks { timestamp, kind, role, call_id, payload } = serde_json::from_str(text)?;
+    let (at, time) = (time_of(Some(&timestamp)), text_of(Some(&timestamp)));
+    let inner: Marks = payload.and_then(|payload| serde_json::from_str(payload.get()).ok()).unwrap_or_default();
+    let call = text_of(Some(&inner.call_id).filter(|id| !id.is_null()).or(Some(&call_id))).filter(|id| is_id(id));
+    let mark = call.map(Key::digest);
+    let role = text_of(Some(&inner.role)).or_else(|| text_of(Some(&role)));
+    let kinds = (text_of(Some(&kind)), text_of(Some(&inner.kind)), role);
+    let key = match (time, mark) {
+        (Some(time), _) => Key::Shared(Key::digest((time, kinds))),
+        (None, Some(call)) => Key::Shared(Key::digest((call, kinds))),
+        (None, None) => Key::Kind(Key::digest(kinds)),
     };
-    Ok(Identity { key, at: time_of(Some(&marks.timestamp)), weight: 0 })
+    Ok(Identity { mark, ..Identity::new(key, at) })
 }
 
 /// A payload's type, without building the rest of it; empty where it has none.
-fn tag(payload: &RawValue) -> String {
-    #[derive(Deserialize)]
-    struct Tag {
-        #[serde(default, rename = "type")]
-        kind: Value,
-    }
-    serde_json::from_str::<Tag>(payload.get()).ok().and_then(|tag| text_of(Some(&tag.kind))).unwrap_or_default()
+fn tag(payload: &str) -> String {
+    let mut tag = None;
+    let read = Pull::new(payload).members(|pull, key| {
+        match key {
+            "type" => tag = Some(pull.value()?),
+            _ => pull.skip()?,
+        }
+        Ok(())
+    });
+    tag.filter(|_| read.is_ok()).as_ref().and_then(|tag| text_of(Some(tag))).unwrap_or_default()
 }
 
 /// A row `{timestamp, type, payload}`.

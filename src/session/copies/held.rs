@@ -96,9 +96,9 @@ impl Held {
         pieces.is_none_or(|pieces| pieces.contains(&self.piece(entry)))
     }
 
-    /// Whether there is such an entry, and a search has not found it yet.
-    pub(super) fn is_open(&self, entry: usize, search: usize) -> bool {
-        self.entries.get(entry).is_some_and(|entry| entry.found != search)
+    /// Whether there is such an entry, in these pieces, and a search has not found it yet.
+    pub(super) fn is_open(&self, entry: usize, search: usize, pieces: Option<&[usize]>) -> bool {
+        self.entries.get(entry).is_some_and(|entry| entry.found != search) && self.is_in(entry, pieces)
     }
 
     pub(super) fn text(&self, entry: usize) -> &[u8] {
@@ -172,11 +172,6 @@ impl Alike {
         }
         self.next += self.entries[self.next..].iter().take_while(|&&entry| !will_do(entry)).count();
         self.entries.get(self.next).copied()
-    }
-
-    /// The last entry that will do.
-    pub(super) fn last(&self, will_do: impl Fn(usize) -> bool) -> Option<usize> {
-        self.entries.iter().rev().copied().find(|&entry| will_do(entry))
     }
 }
 

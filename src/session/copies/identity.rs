@@ -11,10 +11,19 @@ pub(in crate::session) type Identify = fn(&str) -> Result<Identity, serde_json::
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::session) struct Identity {
     pub key: Key,
+    /// What tells records apart that share a key, where it is known: versions of a record do not differ in it.
+    pub mark: Option<u64>,
     /// When it was written.
     pub at: Option<Timestamp>,
     /// How complete it is, among versions of the same record.
     pub weight: u64,
+}
+
+impl Identity {
+    /// What is known by its key alone.
+    pub(in crate::session) fn new(key: Key, at: Option<Timestamp>) -> Identity {
+        Identity { key, mark: None, at, weight: 0 }
+    }
 }
 
 /// By what a record is known.

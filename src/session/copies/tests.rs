@@ -23,7 +23,7 @@ fn identify(text: &str) -> Result<Identity, serde_json::Error> {
         (None, None) => Key::Kind(Key::digest(&kind)),
     };
     let at = at.and_then(|at| jiff::Timestamp::from_second(at).ok());
-    Ok(Identity { key, at, weight })
+    Ok(Identity { weight, ..Identity::new(key, at) })
 }
 
 fn union_of(copies: &[(PathBuf, Vec<u8>)]) -> Vec<Piece> {
@@ -227,7 +227,7 @@ fn a_copy_that_cannot_be_read_is_an_error_with_its_path() {
 
 #[test]
 fn lists_of_documents_are_united_alike() {
-    let entry = |id: char, weight: u64| Identity { key: Key::Own(Key::digest(id)), at: None, weight };
+    let entry = |id: char, weight: u64| Identity { weight, ..Identity::new(Key::Own(Key::digest(id)), None) };
     let base: Vec<Identity> = "abcd".chars().map(|id| entry(id, 1)).collect();
     let copy = [entry('a', 2), entry('x', 0), entry('c', 0)];
     let chosen = vec![

@@ -170,7 +170,7 @@ pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
         (None, Some(time)) => Key::Shared(Key::digest((kind, time))),
         (None, None) => Key::Kind(Key::digest(kind)),
     };
-    Ok(Identity { key, at: time_of(Some(&timestamp)), weight: 0 })
+    Ok(Identity::new(key, time_of(Some(&timestamp))))
 }
 
 fn hook(data: &RawValue) -> Body {

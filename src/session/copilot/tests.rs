@@ -394,6 +394,29 @@ fn of_several_copies_the_longest_is_read() {
 }
 
 #[test]
+fn copies_of_the_old_document_are_united_by_entry() {
+    let entry = |id: &str, kind: &str, text: &str| {
+        json!({ "id": id, "type": kind, "timestamp": "2025-09-01T10:00:00.000Z", "text": text, "callId": id, "name": "bash",
+                "arguments": { "command": "ls" }, "result": { "type": "success", "log": text } })
+    };
+    let document = |path: &str, entries: &[Value]| {
+        let document = json!({ "sessionId": ID, "startTime": "2025-09-01T10:00:00.000Z", "chatMessages": [], "timeline": entries });
+        (PathBuf::from(path), document.to_string().into_bytes())
+    };
+    let asked = entry("c", "tool_call_requested", "");
+    let done = entry("c", "tool_call_completed", "a.txt");
+    let last = entry("4", "copilot", "a rather long answer to what was asked for in the beginning");
+    let files = [
+        document("0", &[entry("1", "user", "one"), asked, last]),
+        document("1", &[entry("1", "user", "one"), entry("2", "user", "two"), done]),
+    ];
+    let session = read(ID, &files);
+    assert_eq!(prompts(&session), [("one", Channel::Typed), ("two", Channel::Typed)]);
+    assert_eq!((outcomes(&session), session.events.len()), (vec![ToolOutcome::Ok], 5));
+    assert!(matches!(&session.events[4].body, EventBody::Reply { .. }));
+}
+
+#[test]
 fn real_transcripts_read_without_loss() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/sessions/copilot");
     if !folder.is_dir() {

@@ -91,7 +91,7 @@ fn identity(entry: &Map<String, Value>) -> Identity {
         None => Key::Shared(Key::digest((&kind, text_of(entry.get("timestamp")), entry.get("text").map(flat_text)))),
     };
     let weight = u64::from(kind.as_deref() == Some("tool_call_completed"));
-    Identity { key, at: time_of(entry.get("timestamp")), weight }
+    Identity { weight, ..Identity::new(key, time_of(entry.get("timestamp"))) }
 }
 
 /// Whether an object is an entry of the timeline and not a part of one.

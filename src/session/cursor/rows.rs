@@ -55,7 +55,7 @@ pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
         Some(id) => Key::Own(Key::digest(id)),
         None => Key::Kind(Key::digest((text_of(Some(&role)), text_of(Some(&kind))))),
     };
-    Ok(Identity { key, at: None, weight: 0 })
+    Ok(Identity::new(key, None))
 }
 
 fn record(row: &Map<String, Value>) -> Record {

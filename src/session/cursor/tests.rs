@@ -145,6 +145,36 @@ fn subagents_belong_to_the_session_that_started_them_and_have_no_prompts() {
 }
 
 #[test]
+fn copies_are_one_session_and_a_copied_subagent_is_one_subagent() {
+    let rows = [text("user", "go"), text("assistant", "Gone."), text("user", "go"), text("assistant", "Gone again.")];
+    let child = file(&[text("user", "look"), text("assistant", "ok")]);
+    let files = [
+        (PathBuf::from("1/s.jsonl"), file(&rows[..2])),
+        (PathBuf::from("2/s.jsonl"), file(&[&rows[..1], &rows[2..]].concat())),
+        (PathBuf::from("3/s.jsonl"), file(&rows[..3])),
+        (PathBuf::from("1/s/subagents/child.jsonl"), child.clone()),
+        (PathBuf::from("2/s/subagents/child.jsonl"), child[..child.len() / 2].to_vec()),
+        (PathBuf::from("2/s/subagents/other.jsonl"), child),
+    ];
+    let session = read("s", &files);
+    assert_eq!(prompts(&session), ["go", "go"]);
+    assert_eq!((session.events.len(), session.subagent_events), (4, 4));
+    assert_eq!((session.read.lines, session.read.bad), (8, 0));
+}
+
+#[test]
+fn lines_are_preferred_to_the_plain_text_that_has_no_more() {
+    let plain = "user:\n<user_query>\nfix it, please, as soon as you can\n</user_query>\n\nassistant:\nDone.\n";
+    let lines = file(&[text("user", "<user_query>fix it</user_query>"), text("assistant", "Done.")]);
+    let files = [(PathBuf::from("s.txt"), plain.as_bytes().to_vec()), (PathBuf::from("s.jsonl"), lines.clone())];
+    let session = read("s", &files);
+    assert_eq!((prompts(&session), session.path.to_str()), (vec!["fix it"], Some("s.jsonl")));
+    let more = format!("{plain}\nuser:\n<user_query>again</user_query>\n");
+    let session = read("s", &[(PathBuf::from("s.txt"), more.into_bytes()), (PathBuf::from("s.jsonl"), lines)]);
+    assert_eq!((session.prompts().count(), session.path.to_str()), (2, Some("s.txt")));
+}
+
+#[test]
 fn only_cursors_rows_are_cursors() {
     let path = Path::new("c.jsonl");
     assert_eq!(recognise(&file(&[text("user", "go")]), path).as_deref(), Some("c"));

@@ -102,18 +102,16 @@ fn identity(steps: &[Step], step: &Step) -> Identity {
             };
             let answered = message.calls.iter().filter(|call| call.response.is_some()).count();
             let facts = message.calls.len() + answered + usize::from(message.tokens.is_some());
-            Identity { key, at: message.at, weight: facts as u64 }
+            Identity { weight: facts as u64, ..Identity::new(key, message.at) }
         }
         Step::Rewind { first } => {
             let first = match steps.get(*first) {
                 Some(Step::Message(message)) => message.id.clone(),
                 _ => None,
             };
-            Identity { key: Key::Shared(Key::digest(("rewind", first))), at: None, weight: 0 }
+            Identity::new(Key::Shared(Key::digest(("rewind", first))), None)
         }
-        Step::Compaction { at, summary } => {
-            Identity { key: Key::Shared(Key::digest(("compaction", summary))), at: *at, weight: 0 }
-        }
+        Step::Compaction { at, summary } => Identity::new(Key::Shared(Key::digest(("compaction", summary))), *at),
     }
 }
 

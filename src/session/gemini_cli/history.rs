@@ -190,5 +190,5 @@ pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
     let calls = marks.calls.as_array().map_or(&[][..], Vec::as_slice);
     let answered = calls.iter().filter(|call| call.get("result").is_some()).count();
     let facts = calls.len() + answered + usize::from(marks.tokens.is_object());
-    Ok(Identity { key, at: time_of(Some(&marks.timestamp)), weight: facts as u64 })
+    Ok(Identity { weight: facts as u64, ..Identity::new(key, time_of(Some(&marks.timestamp))) })
 }

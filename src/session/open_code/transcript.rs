@@ -63,7 +63,8 @@ impl Message {
         let has_ended = self.info.completed().is_some() || self.info.error().is_some();
         let states = self.parts.iter().filter_map(|part| part.state.as_ref());
         let done = states.filter(|state| matches!(state.status().as_str(), "completed" | "error")).count();
-        Identity { key, at, weight: (self.parts.len() + done) as u64 + u64::from(has_ended) }
+        let weight = (self.parts.len() + done) as u64 + u64::from(has_ended);
+        Identity { weight, ..Identity::new(key, at) }
     }
 }
 

@@ -46,6 +46,61 @@ fn copies_of_a_transcript_count_once() {
 }
 
 #[test]
+fn rows_that_the_longest_copy_lacks_are_at_their_place() {
+    let whole = Transcript::new()
+        .user(json!("a"))
+        .queue("enqueue", Some("my key is 12345"))
+        .reply("x")
+        .queue("remove", None)
+        .user(json!("<command-name>/ship</command-name><command-args>it</command-args>"))
+        .reply("y")
+        .user(json!("and so on".repeat(50)));
+    let without = |rows: &[usize]| {
+        let rows =
+            whole.rows.iter().enumerate().filter(|(at, _)| !rows.contains(at)).map(|(_, row)| row.clone()).collect();
+        Transcript { rows }
+    };
+    let redacted = String::from_utf8_lossy(&without(&[6]).bytes()).replace("12345", "REDACTED").into_bytes();
+    let file = |path: &str, bytes: Vec<u8>| (PathBuf::from(path), bytes);
+    let longest = file("1", without(&[4]).bytes());
+    let session = read(SESSION, &[file("0", without(&[5, 6]).bytes()), longest, file("2", redacted)]);
+    let channels = [Channel::Typed, Channel::Steering, Channel::SlashCommand, Channel::Typed];
+    assert_eq!(
+        prompts(&session),
+        channels.into_iter().zip(["a", "my key is 12345", "/ship it", &"and so on".repeat(50)]).collect::<Vec<_>>()
+    );
+    assert_eq!((session.events, session.read.records), (whole.read().events, 7));
+}
+
+#[test]
+fn a_resumed_file_begins_with_rows_of_the_one_before() {
+    let begin = Transcript::new().user(json!("a")).reply("x");
+    let resumed = Transcript { rows: begin.rows.clone() }.user(json!("b")).reply("y");
+    // The client writes its version and folder anew.
+    let rewritten = String::from_utf8_lossy(&resumed.bytes()).replace("\"2.1.0\"", "\"2.1.9\"").into_bytes();
+    let files = [(PathBuf::from("old.jsonl"), begin.bytes()), (PathBuf::from("new.jsonl"), rewritten)];
+    let session = read(SESSION, &files);
+    assert_eq!(prompts(&session), [(Channel::Typed, "a"), (Channel::Typed, "b")]);
+    assert_eq!((session.path.to_str(), session.read.records), (Some("new.jsonl"), 4));
+}
+
+#[test]
+fn of_two_versions_of_a_row_the_one_with_more_tokens_counts() {
+    let reply = |output: u64, text: &str| {
+        let usage = json!({"input_tokens": 1, "output_tokens": output});
+        let message =
+            json!({"id": "m", "model": "claude-x", "usage": usage, "content": [{"type": "text", "text": text}]});
+        Transcript::new().user(json!("a")).row("assistant", json!({"message": message})).bytes()
+    };
+    for (first, second) in [(3, 700), (700, 3)] {
+        let long = reply(first, "the first words of a longer answer");
+        let files = [(PathBuf::from("0"), long), (PathBuf::from("1"), reply(second, "the first words"))];
+        let session = read(SESSION, &files);
+        assert_eq!((session.usage.output, session.events.len(), session.read.records), (700, 2, 2));
+    }
+}
+
+#[test]
 fn damaged_lines_lose_nothing_that_is_whole() {
     let rows = Transcript::new().user(json!("a")).reply("x").user(json!("b")).reply("y").rows;
     let line = |row: usize| rows[row].to_string();
@@ -189,7 +244,8 @@ fn every_real_transcript_at_hand_is_read_without_loss() {
                 let bytes = std::fs::read(&path).unwrap();
                 let id = recognise(&bytes[..bytes.len().min(HEAD)], &path);
                 let id = id.unwrap_or_else(|| panic!("{} is not recognised", path.display()));
-                let session = read(&id, &[(path.clone(), bytes)]);
+                let session = read(&id, &[(path.clone(), bytes.clone())]);
+                assert_eq!(read_file(&id, &path, bytes.as_slice()).unwrap(), session);
                 assert_eq!(session.read.bad, 0, "{}", path.display());
                 assert!(session.prompts().count() + session.tool_calls().count() > 0, "{}", path.display());
                 read_files += 1;

@@ -70,6 +70,53 @@ fn of_several_copies_the_longest_counts() {
 }
 
 #[test]
+fn a_rollout_is_what_all_its_copies_hold() {
+    let words = |words: &str| event("user_message", json!({ "message": words }));
+    let rows = [
+        meta(),
+        words("one"),
+        call("a", "ls"),
+        exec("a", "Process exited with code 0", "x"),
+        words("two"),
+        words("three"),
+    ];
+    let whole = String::from_utf8(file(&rows)).expect("JSON is text");
+    let lines: Vec<&str> = whole.lines().collect();
+    let of = |path: &str, rows: &[usize]| {
+        (PathBuf::from(path), rows.iter().map(|&row| lines[row]).collect::<Vec<_>>().join("\n").into_bytes())
+    };
+    let session = read(ID, &[of("1", &[0, 1, 2, 3]), of("2", &[0, 1, 4, 5, 2]), of("3", &[0, 3, 4])]);
+    assert_eq!(prompts(&session), ["one", "two", "three"]);
+    assert_eq!((outcomes(&session).len(), session.read.lines), (1, 6));
+    // Files that have nothing in common follow each other.
+    let session = read(ID, &[of("1", &[4, 5]), of("2", &[0, 1, 2, 3])]);
+    assert_eq!(session.events, read_bytes(whole.into_bytes()).events);
+    assert_eq!(session.path.to_str(), Some("2"));
+}
+
+#[test]
+fn results_of_calls_at_one_moment_are_told_apart_by_the_call() {
+    let at = |(kind, payload): (&str, Value)| {
+        json!({ "timestamp": "2026-05-01T10:00:09.000Z", "type": kind, "payload": payload }).to_string()
+    };
+    let result = |id: &str, text: &str| at(exec(id, "Process exited with code 0", text));
+    let begin = [at(meta()), at(call("a", "ls")), at(call("b", "pwd"))].join("\n");
+    let long = [begin.clone(), result("b", &"the folder is /home and nothing else".repeat(20))].join("\n");
+    let rewritten = [begin, result("a", "REDACTED"), result("b", "the folder is REDACTED")].join("\n");
+    let session = read(ID, &[(PathBuf::from("1"), long.into_bytes()), (PathBuf::from("2"), rewritten.into_bytes())]);
+    let results: Vec<String> = session
+        .events
+        .iter()
+        .filter_map(|event| match &event.body {
+            EventBody::ToolResult(result) => Some(result.text.trim().to_owned()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(results.len(), 2, "{results:?}");
+    assert!(results[0].contains("REDACTED") && results[1].contains("nothing else"), "{results:?}");
+}
+
+#[test]
 fn damage_and_unknown_types_are_counted_and_cost_nothing_else() {
     let lines = String::from_utf8(file(&[
         meta(),

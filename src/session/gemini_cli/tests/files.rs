@@ -38,6 +38,24 @@ fn a_chat_and_the_lines_it_was_resumed_in_are_one_session() {
 }
 
 #[test]
+fn what_was_taken_back_is_known_in_the_union_too() {
+    let rows = [
+        message("1", 1, "user", "one"),
+        message("2", 2, "gemini", "1"),
+        message("3", 3, "user", "two, which is wrong"),
+        message("4", 4, "gemini", "2"),
+        json!({ "$rewindTo": "3" }),
+        message("5", 9, "user", "three"),
+    ];
+    let resumed = lines(&[&rows[..1], &rows[2..]].concat());
+    let document = document(&rows[..2]).to_string().into_bytes();
+    let session = read(ID, &[(PathBuf::from("a.json"), document), (PathBuf::from("a.jsonl"), resumed)]);
+    assert_eq!(prompts(&session), ["one", "two, which is wrong", "three"]);
+    assert_eq!(session.events[4].body, EventBody::Rewind { first_event: 3, prompts: 1 });
+    assert_eq!(session.events.len(), 6);
+}
+
+#[test]
 fn a_subagent_is_a_part_of_its_session_or_a_session_without_prompts() {
     let path = PathBuf::from(format!("/h/chats/{ID}/sub1.jsonl"));
     let facts = with(facts(), json!({ "sessionId": "sub1", "kind": "subagent" }));

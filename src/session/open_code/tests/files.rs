@@ -156,6 +156,38 @@ fn of_several_copies_the_longest_counts() {
 }
 
 #[test]
+fn copies_of_a_storage_folder_are_one_session() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for copy in ["a/", "b/"] {
+        write(&folder, &format!("{copy}session/p/{ID}.json"), &facts(json!({})));
+        storage(&folder, copy, true);
+    }
+    let corpus = crate::corpus::find(&[folder.path().to_owned()]).expect("there is a session");
+    let session = crate::corpus::read(&corpus.sources()[0]).expect("the files can be read");
+    assert_eq!((corpus.sources().len(), session.events.len(), session.read.records), (1, 5, 7));
+}
+
+#[test]
+fn a_message_that_only_a_shorter_copy_has_is_at_its_place() {
+    let copy = |path: &str, messages: &[Value]| (PathBuf::from(path), export(facts(json!({})), messages));
+    let messages = messages();
+    let child = |messages: &[Value]| export(child(), messages);
+    let session = read(
+        ID,
+        &[
+            copy("1", &messages[..2]),
+            copy("2", &[messages[0].clone(), messages[2].clone(), user("msg_4", 9, &[text("three")])]),
+            (PathBuf::from("c"), child(&[user("msg_9", 2, &[text("look")])])),
+            (PathBuf::from("d"), child(&[user("msg_8", 1, &[text("look into it, and deeply")])])),
+        ],
+    );
+    let words: Vec<&str> = prompts(&session).into_iter().map(|(words, _)| words).collect();
+    assert_eq!(words, ["one", "two", "three"]);
+    assert_eq!((session.events.len(), session.subagent_events), (6, 2));
+    assert!(matches!(session.events[1].body, EventBody::ToolCall(_)));
+}
+
+#[test]
 fn pieces_without_their_session_are_told_of() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     storage(&folder, "", true);
