@@ -12,6 +12,7 @@ use ignore::WalkBuilder;
 use ignore::gitignore::Gitignore;
 use rayon::prelude::*;
 use std::collections::HashSet;
+use std::error::Error;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -311,14 +312,23 @@ impl Gathering {
     fn skip_unreadable(&mut self, root: &Path, error: ignore::Error) {
         let path = failed_path(&error).unwrap_or(root).to_owned();
         let message = error.to_string();
-        let reason = SkipReason::Unreadable(error.into_io_error().unwrap_or_else(|| io::Error::other(message)));
-        self.skipped.push(Skipped { path, reason });
+        let reason = match error.into_io_error() {
+            // The path is told already.
+            Some(error) => io::Error::new(error.kind(), first_cause(&error)),
+            None => io::Error::other(message),
+        };
+        self.skipped.push(Skipped { path, reason: SkipReason::Unreadable(reason) });
     }
 
     /// Whether a file, or the folder of a repository's objects, has not been seen; from now on it has.
     pub(super) fn is_new(&mut self, path: &Path) -> bool {
         self.known.insert(fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()))
     }
+}
+
+/// What the system said, without what others put around it.
+fn first_cause(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), first_cause)
 }
 
 /// The folder or file that a walk failed at.

@@ -4,6 +4,7 @@ use super::plural;
 use crate::corpus::{Corpus, FoundRepository};
 use crate::session::SessionSummary;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// `24 sessions (claude_code 16, codex 8), 131 prompts, 9 interruptions, 0 damaged pieces left out`.
 pub fn overview(sessions: &[SessionSummary]) -> String {
@@ -23,7 +24,7 @@ pub fn overview(sessions: &[SessionSummary]) -> String {
     );
     let bad = sum(|session| session.read.bad);
     if bad > 0 {
-        text.push_str(&format!(", {bad} pieces of which could not be read"));
+        text.push_str(&format!(", {} of which could not be read", plural(bad, "piece")));
     }
     text
 }
@@ -35,7 +36,7 @@ pub fn skipped_lines(corpus: &Corpus) -> Vec<String> {
     let mut lines: Vec<String> = skipped
         .iter()
         .take(SHOWN)
-        .map(|skipped| format!("skipped {}: {}", skipped.path.display(), skipped.reason))
+        .map(|skipped| format!("skipped {}: {}", on_one_line(&skipped.path), skipped.reason))
         .collect();
     if skipped.len() > SHOWN {
         lines.push(format!("skipped {} more files that are no transcript", skipped.len() - SHOWN));
@@ -59,4 +60,9 @@ pub fn repository_lines(corpus: &Corpus) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// A path on one line, also where a name in it has a line end.
+fn on_one_line(path: &Path) -> String {
+    path.to_string_lossy().replace(char::is_control, "\u{FFFD}")
 }

@@ -39,21 +39,16 @@ pub(super) enum End {
     More,
 }
 
-/// A file's bytes as text: without a byte order mark and runs of NUL, broken characters replaced.
+/// A file's bytes as text: without a byte order mark and runs of NUL around it, broken characters replaced.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
-    let text = String::from_utf8_lossy(trim(bytes));
-    if text.bytes().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace() && byte != 0x7F) {
-        return Cow::Owned(mend(&text).into_owned());
-    }
-    text
+    String::from_utf8_lossy(trim(bytes))
 }
 
 /// The bytes without what an interrupted write or an editor put around them.
-fn trim(bytes: &[u8]) -> &[u8] {
-    let is_padding = |byte: &u8| *byte == 0;
+pub(super) fn trim(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    let start = bytes.iter().position(|byte| !is_padding(byte)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|byte| !is_padding(byte)).map_or(start, |last| last + 1);
+    let start = bytes.iter().position(|byte| *byte != 0).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(start, |last| last + 1);
     &bytes[start..end]
 }
 

@@ -540,6 +540,22 @@ mod tests {
     }
 
     #[test]
+    fn a_line_has_no_longest_length() {
+        const LENGTH: usize = 257 * 1024 * 1024;
+        let mut file = b"{\"first\":1}\n{\"long\":\"".to_vec();
+        file.resize(LENGTH, b'x');
+        file.extend_from_slice(b"\"}\n{\"last\":1}\n");
+        let mut report = ReadReport::default();
+        let mut lengths = Vec::new();
+        for_each_record(&file, &mut report, &mut |text| {
+            lengths.push(text.len());
+            Ok(())
+        });
+        assert_eq!((lengths[0], lengths[2], counts(&report)), (11, 10, (3, 3, 0, 0)));
+        assert!(lengths[1] > 256 * 1024 * 1024);
+    }
+
+    #[test]
     fn a_long_damaged_line_takes_linear_time() {
         for piece in ["{\"a\":", "{\"a\":\"{", "[{\"", "{\"a\":1}x", "\\", "\"{\" ", "{\"type\":1,\"uuid\":2},{"] {
             let line = piece.repeat(4_000_000 / piece.len());

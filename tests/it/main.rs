@@ -28,6 +28,7 @@ mod parquet_file;
 #[cfg(feature = "parquet")]
 mod parquet_rows;
 mod mutation;
+mod odd_files;
 mod one_model;
 mod project;
 mod redact;

@@ -125,8 +125,8 @@ pub(super) struct Steps {
     /// Types of rows and blocks that are not known, as often as they stand there.
     pub unknown: Vec<String>,
     uuids: HashSet<String>,
-    /// The time and the text of the last row that queued one.
-    last_queued: Option<(String, Option<String>)>,
+    /// The times and the texts of the rows that queued one.
+    queued: HashSet<(String, Option<String>)>,
     usage: HashMap<String, Usage>,
 }
 
@@ -442,11 +442,9 @@ impl Steps {
         let content = row.content.text();
         if row.operation.get() == "enqueue" && !row.timestamp.get().is_empty() {
             // The same text is not queued twice at the same moment: the row was written twice.
-            let queued = Some((row.timestamp.get().to_owned(), content.clone()));
-            if self.last_queued == queued {
+            if !self.queued.insert((row.timestamp.get().to_owned(), content.clone())) {
                 return;
             }
-            self.last_queued = queued;
         }
         let what = match row.operation.get() {
             "enqueue" => What::Enqueue(content.unwrap_or_default()),

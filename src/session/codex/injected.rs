@@ -64,7 +64,7 @@ pub(in crate::session) fn split_editor_context(text: &str) -> (Option<&str>, &st
     let begins = text.trim_start();
     let is_context =
         begins.starts_with("# Context from my IDE setup:") || begins.starts_with("# Files mentioned by the user:");
-    match text.rsplit_once(REQUEST).filter(|_| is_context) {
+    match if is_context { text.rsplit_once(REQUEST) } else { None } {
         Some((context, request)) => (Some(context.trim()), request.trim()),
         None => (None, text),
     }

@@ -5,6 +5,7 @@
 
 use super::{Record, query};
 use crate::session::content::{Call, Part};
+use crate::session::document;
 use crate::session::input::input;
 use crate::session::{ReadReport, ToolOutcome};
 use memchr::{memchr, memmem};
@@ -13,10 +14,12 @@ use std::borrow::Cow;
 
 /// Whether a file that begins with `head` is such a text.
 pub(super) fn is_in(head: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(head);
-    let begins = text.trim_start_matches(['\u{feff}', '\0']).trim_start();
-    let Some(rest) = begins.strip_prefix("user:") else { return false };
-    let Some(rest) = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n')) else { return false };
+    let begins = document::trim(head).trim_ascii_start();
+    if !begins.starts_with(b"user:") {
+        return false;
+    }
+    let text = String::from_utf8_lossy(&begins[b"user:".len()..]);
+    let Some(rest) = text.strip_prefix("\r\n").or_else(|| text.strip_prefix('\n')) else { return false };
     let first = rest.split("\nassistant:").next().unwrap_or_default();
     query::is_marked(first)
 }

@@ -44,7 +44,7 @@ impl Facts {
     /// Whether these are a session's facts and not just any object with an id.
     pub(super) fn are_open_codes(&self) -> bool {
         let known = [&self.project, &self.directory, &self.version].iter().filter(|value| value.is_string()).count();
-        self.id().is_some() && self.created().is_some() && known >= 2
+        self.id().is_some() && text_of(self.time.get("created")).is_some() && known >= 2
     }
 
     pub(super) fn from_columns(
