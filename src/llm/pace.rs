@@ -332,7 +332,9 @@ impl State {
                 let is_large = permit.claim.charge.tokens as f64 > self.usual * LARGE;
                 let after = if is_large { after.min(DOUBT) } else { after };
                 self.not_before = self.not_before.max(now + after);
-                if !is_large {
+                if !is_large && self.gates.iter().any(Gate::is_limited) {
+                    self.concurrency.decrease_a_little(permit.at, now);
+                } else if !is_large {
                     self.concurrency.decrease(permit.at, now);
                 }
             }

@@ -24,6 +24,8 @@ pub(super) struct Concurrency {
     /// Rounds beyond what is proven that went well.
     rounds: usize,
     decreased: Option<Instant>,
+    /// Answers since then.
+    healthy: usize,
 }
 
 impl Concurrency {
@@ -38,6 +40,7 @@ impl Concurrency {
             answers: 0,
             rounds: 0,
             decreased: None,
+            healthy: 0,
         }
     }
 
@@ -70,7 +73,11 @@ impl Concurrency {
     /// A request that was sent then has been answered; it is still in its place.
     pub(super) fn answered(&mut self, sent: Instant) {
         // What went before the last decrease says nothing of the level since.
-        if self.level >= self.maximum || self.decreased.is_some_and(|decreased| sent <= decreased) {
+        if self.is_echo(sent) {
+            return;
+        }
+        self.healthy += 1;
+        if self.level >= self.maximum {
             return;
         }
         if self.level < self.proven {
@@ -95,28 +102,50 @@ impl Concurrency {
     /// Answers to requests that went before the last decrease are its echo and change nothing. Those in flight beyond the new level end in
     /// their own time.
     pub(super) fn decrease(&mut self, sent: Instant, now: Instant) {
-        if self.decreased.is_some_and(|decreased| sent <= decreased) {
-            return;
+        if !self.is_echo(sent) {
+            let reached = self.reached();
+            self.proven = nearly(reached);
+            self.begin_round(reached / 2, now);
         }
-        let reached = self.level.min(self.in_flight).max(1);
-        self.level = (reached / 2).max(1);
-        self.proven = (reached - reached.div_ceil(16)).max(1);
-        self.begin_round(now);
+    }
+
+    /// The same where a limit a minute is known and kept elsewhere: half as many as might be, but hardly fewer than there are, and how many
+    /// the server can take is as open as before. If that was no help, half as many as there are.
+    pub(super) fn decrease_a_little(&mut self, sent: Instant, now: Instant) {
+        if self.decreased.is_some() && self.healthy < self.level {
+            self.decrease(sent, now);
+        } else if !self.is_echo(sent) {
+            self.begin_round((self.level / 2).max(nearly(self.reached())), now);
+        }
+    }
+
+    fn is_echo(&self, sent: Instant) -> bool {
+        self.decreased.is_some_and(|decreased| sent <= decreased)
+    }
+
+    fn reached(&self) -> usize {
+        self.level.min(self.in_flight).max(1)
     }
 
     /// The server is back after an outage: as at the start, up to what was proven before.
     pub(super) fn restart(&mut self, now: Instant) {
         self.proven = self.proven.max(self.level);
-        self.level = self.level.min(START);
-        self.begin_round(now);
+        self.begin_round(self.level.min(START), now);
     }
 
-    fn begin_round(&mut self, now: Instant) {
+    fn begin_round(&mut self, level: usize, now: Instant) {
+        self.level = level.max(1);
         self.decreased = Some(now);
+        self.healthy = 0;
         self.full = false;
         self.answers = 0;
         self.rounds = 0;
     }
+}
+
+/// What is left of a number of requests in flight that was one too many.
+fn nearly(reached: usize) -> usize {
+    (reached - reached.div_ceil(16)).max(1)
 }
 
 #[cfg(test)]
@@ -175,6 +204,27 @@ mod tests {
         // Back to nearly as many in a round or two, then one by one, then faster: the limit may have been raised.
         let grown = rounds(&mut concurrency, 8, sent + Duration::from_secs(1));
         assert_eq!(grown, [60, 61, 62, 64, 64, 64, 64, 64]);
+    }
+
+    #[test]
+    fn where_a_limit_is_known_the_first_signal_changes_little() {
+        let start = Instant::now();
+        let second = |number| start + Duration::from_secs(number);
+        let mut concurrency = Concurrency::new(64);
+        rounds(&mut concurrency, 3, start);
+        (0..40).for_each(|_| concurrency.enter());
+        concurrency.decrease_a_little(second(4), second(5));
+        assert_eq!(concurrency.level(), 37);
+        concurrency.decrease_a_little(second(5), second(5));
+        assert_eq!(concurrency.level(), 37, "an echo");
+        (0..40).for_each(|_| concurrency.leave());
+        // A limit that is raised may need twice as many at once.
+        assert_eq!(rounds(&mut concurrency, 2, second(6)), [64, 64]);
+        (0..40).for_each(|_| concurrency.enter());
+        concurrency.decrease_a_little(second(10), second(11));
+        assert_eq!(concurrency.level(), 37);
+        concurrency.decrease_a_little(second(12), second(13));
+        assert_eq!(concurrency.level(), 18, "what was no help is followed by more");
     }
 
     #[test]

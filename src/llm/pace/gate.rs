@@ -94,6 +94,11 @@ impl Gate {
         self.bucket.as_ref().map(Bucket::per_minute)
     }
 
+    /// Whether there is a limit.
+    pub(super) fn is_limited(&self) -> bool {
+        self.bucket.is_some()
+    }
+
     /// All that was let go since the start.
     pub(super) fn let_go(&self) -> u64 {
         self.let_go
