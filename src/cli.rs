@@ -1,7 +1,9 @@
 //! What can be typed: clap structs only.
 
+pub mod cache;
 pub mod sessions;
 
+pub use cache::{Cache, CacheVerb};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
 use clap::{Args, Parser, Subcommand};
@@ -17,6 +19,7 @@ Annotate
   sessions PATH…     what is found at some paths; one session to read; tables for pandas, polars, DuckDB
   annotate [TASK…]   annotate sessions with a model; without one, with the built-in baseline
   runs [RUN]         the runs here: states, tokens, cost
+  cache VERB         the store of paid answers: stats, why, prune, export, merge
 Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
 
@@ -79,6 +82,13 @@ pub enum Verb {
     /// The runs here; one run's states, tokens, cost.
     #[command(after_help = "Example:\n  interrater runs pushback-baseline-cues-3fa9c1d2")]
     Runs(Runs),
+    /// The store of paid answers.
+    #[command(
+        arg_required_else_help = true,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  interrater cache stats"
+    )]
+    Cache(Cache),
     /// Agreement: a task's gold, raters and runs; or any ratings file with the columns item,annotator,label.
     #[command(
         after_help = "Examples:\n  interrater agree --task pushback\n  interrater agree --task pushback --run RUN --collapse binary\n  \
@@ -110,7 +120,7 @@ pub struct Annotate {
     /// Tasks; each is a codebook in the prompts folder [default: those of the configuration, else all].
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
-    /// Files, folders, globs with transcripts.
+    /// Files, folders, globs with transcripts; git repositories with checkpoints of Entire.
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "What")]
     pub sessions: Vec<String>,
     /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.

@@ -261,6 +261,8 @@ pub struct Label {
     pub examples: Vec<String>,
     /// Words that the built-in baseline looks for.
     pub cues: Vec<Regex>,
+    /// Other names that labels in existing data have for it. No model may answer with them.
+    pub aliases: Vec<String>,
 }
 
 /// A map of labels to fewer; a label that it does not name is dropped.

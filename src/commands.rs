@@ -2,12 +2,14 @@
 
 pub mod agree;
 pub mod annotate;
+pub mod cache;
 pub mod init;
 pub mod pager;
 pub mod progress;
 pub mod runs;
 pub mod sessions;
 pub mod threshold;
+pub mod unit;
 
 use interrater::cli::Common;
 use interrater::codebook::Library;
@@ -177,6 +179,10 @@ pub enum UsageError {
     #[error("task `{0}` has neither gold nor runs to compare")]
     #[diagnostic(help("`interrater annotate {0}` makes a run; gold is a file of the gold folder"))]
     NothingToCompare(String),
+    /// An age is not in its form.
+    #[error("`{0}` is no age")]
+    #[diagnostic(help("write a number and a unit, such as 90d, 12h, 2w or 6mo"))]
+    Age(String),
     /// A field or collapse that the codebook does not have.
     #[error("task `{task}` has no {what} `{name}`")]
     #[diagnostic(help("it has: {known}"))]
@@ -191,6 +197,12 @@ pub enum UsageError {
         known: String,
     },
 }
+
+/// Deleting was not confirmed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("nothing was deleted")]
+#[diagnostic(help("the same command with --yes deletes what is listed above"))]
+pub struct Unconfirmed;
 
 /// The process's environment, for the parts of the library that need a variable.
 pub fn environment(name: &str) -> Option<String> {

@@ -47,6 +47,10 @@ pub enum ConfigError {
     #[error("there is no model `baseline/{0}`")]
     #[diagnostic(help("the built-in models are baseline/cues and baseline/majority"))]
     UnknownBaseline(String),
+    /// The data has no such model.
+    #[error("there is no model `dataset/{0}`")]
+    #[diagnostic(help("dataset/labels stands for the labels that came with the sessions"))]
+    UnknownDataset(String),
     /// A provider table lacks something.
     #[error("[provider.{name}] needs `{key}`")]
     #[diagnostic(help("kind is openai, anthropic or gemini; base_url is what the official client takes"))]
@@ -96,7 +100,7 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Input {
-    /// Files, folders and globs with transcripts.
+    /// Files, folders and globs with transcripts, and git repositories with checkpoints of Entire.
     pub sessions: Vec<String>,
 }
 
@@ -120,6 +124,8 @@ pub struct Annotate {
     pub timeout: u64,
     /// Further attempts after a failure that can pass.
     pub max_retries: u32,
+    /// Seconds for which all requests may fail before the run ends.
+    pub patience: u64,
     /// Whether sessions are redacted; absent: where they leave the machine.
     pub redact: Option<bool>,
 }
@@ -129,9 +135,10 @@ impl Default for Annotate {
         Annotate {
             tasks: Vec::new(),
             model: "baseline/cues".to_owned(),
-            concurrency: 8,
+            concurrency: 64,
             timeout: 300,
             max_retries: 6,
+            patience: 600,
             redact: None,
         }
     }
@@ -149,8 +156,12 @@ pub struct Provider {
     pub api_key_env: Option<String>,
     /// Requests a minute.
     pub rpm: Option<u64>,
-    /// Tokens a minute.
+    /// Tokens a minute, input and output together.
     pub tpm: Option<u64>,
+    /// Input tokens a minute.
+    pub input_tpm: Option<u64>,
+    /// Output tokens a minute.
+    pub output_tpm: Option<u64>,
     /// Limit of output tokens of each answer, reasoning included.
     pub max_output_tokens: Option<u32>,
 }
@@ -264,15 +275,22 @@ pub enum Rater {
     Cues,
     /// The most frequent gold answer.
     Majority,
+    /// Whoever made the labels that came with the data.
+    Labels,
     /// A model behind an endpoint.
     Model(Box<Model>),
 }
 
 impl Rater {
+    /// Whether the rater is shown anything: labels that came with the data were made from what others saw.
+    pub fn sees(&self) -> bool {
+        !matches!(self, Rater::Labels)
+    }
+
     /// Whether what the rater sees leaves this machine.
     pub fn is_remote(&self) -> bool {
         match self {
-            Rater::Cues | Rater::Majority => false,
+            Rater::Cues | Rater::Majority | Rater::Labels => false,
             Rater::Model(model) => !stays_here(&model.endpoint.base_url),
         }
     }
@@ -289,8 +307,12 @@ pub struct Model {
     pub endpoint: Endpoint,
     /// Requests a minute.
     pub requests_per_minute: Option<u64>,
-    /// Tokens a minute.
+    /// Tokens a minute, input and output together.
     pub tokens_per_minute: Option<u64>,
+    /// Input tokens a minute.
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens a minute.
+    pub output_tokens_per_minute: Option<u64>,
     /// Limit of output tokens of each answer.
     pub max_output_tokens: Option<u32>,
     /// What it costs, if that is known.
@@ -351,6 +373,12 @@ impl Config {
                 other => Err(ConfigError::UnknownBaseline(other.to_owned())),
             };
         }
+        if name.provider == "dataset" {
+            return match name.model.as_str() {
+                "labels" => Ok(Rater::Labels),
+                other => Err(ConfigError::UnknownDataset(other.to_owned())),
+            };
+        }
         let table = self.provider.get(&name.provider).cloned();
         let built_in = ProviderKind::BUILT_IN.iter().find(|(known, _)| *known == name.provider).map(|(_, kind)| *kind);
         let unknown = || ConfigError::UnknownProvider {
@@ -358,7 +386,7 @@ impl Config {
             known: ProviderKind::BUILT_IN
                 .iter()
                 .map(|(known, _)| (*known).to_owned())
-                .chain(["baseline".to_owned()])
+                .chain(["baseline".to_owned(), "dataset".to_owned()])
                 .chain(
                     self.provider
                         .keys()
@@ -405,6 +433,8 @@ impl Config {
             endpoint: Endpoint { base_url: url, api_key: key.map(|key| SecretString::from(key.trim().to_owned())) },
             requests_per_minute: table.rpm,
             tokens_per_minute: table.tpm,
+            input_tokens_per_minute: table.input_tpm,
+            output_tokens_per_minute: table.output_tpm,
             max_output_tokens: table.max_output_tokens,
             price: self.price.of(&name.to_string()).cloned(),
         })))

@@ -1,20 +1,34 @@
-//! Takes what a user points at (files, folders, globs); gives the sessions found there, each readable on its own.
+//! Takes what a user points at (files, folders, globs, git repositories); gives the sessions found there, each readable on its own.
 //!
 //! Every file's head is looked at, and content alone decides what a file is. Copies of a session and the files of its
 //! subagents become one [`SessionSource`]. Reading is separate: a corpus holds paths, never transcripts.
+//!
+//! Checkpoints of Entire lie in a folder or in a git repository: `repository` reads git's objects, `references` and `checkpoints` know where in
+//! it Entire keeps what, `commits` links its commits, and `entire` adds what is found.
 
+mod checkpoints;
+mod commits;
+mod entire;
 mod gathering;
 mod pattern;
 mod place;
+mod references;
+mod repository;
+mod sniff;
+mod tables;
 
+pub use entire::{FoundRepository, Record};
 pub use place::{Holder, Place};
+pub use repository::Repository;
+pub use tables::TableFault;
 
 use crate::session::chat::Conversation;
 use crate::session::{
-    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code,
+    Agent, ReadError, Session, SessionId, chat, claude_code, codex, copilot, cursor, gemini_cli, open_code, swe_chat,
 };
-use gathering::{Gathering, Thread, extension};
+use gathering::{Gathering, extension};
 use rayon::prelude::*;
+use sniff::Thread;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -30,6 +44,8 @@ pub struct SessionSource {
     pub native_id: String,
     /// Copies of the session and transcripts of its subagents, in path order.
     pub places: Vec<Place>,
+    /// What a container recorded beside the transcripts.
+    pub records: Vec<Record>,
 }
 
 /// A file that is not part of any session, though it might have been meant to.
@@ -55,6 +71,15 @@ pub enum SkipReason {
     },
     /// It holds a message or a part of a session whose own file is missing.
     Piece,
+    /// It is a session's metadata that cannot be understood.
+    Metadata,
+    /// It is a session's folder in a checkpoint, and the transcript is not there.
+    NoTranscript,
+    /// It is a session's folder in a checkpoint that has no transcript but `transcript.jsonl`: a retelling without cached tokens, in which skills
+    /// look like prompts.
+    OnlyRetold,
+    /// It is a table, of which not everything can be used.
+    Table(TableFault),
     /// It is a symbolic link found in a folder: what it points at may be anywhere, or be in the corpus already.
     SymbolicLink,
     /// It could not be read.
@@ -69,6 +94,12 @@ impl fmt::Display for SkipReason {
             SkipReason::PartlyUsed { others: 1 } => f.write_str("used but for 1 line that is no conversation"),
             SkipReason::PartlyUsed { others } => write!(f, "used but for {others} lines that are no conversation"),
             SkipReason::Piece => f.write_str("a piece of a session whose own file is missing"),
+            SkipReason::Metadata => f.write_str("metadata that cannot be understood"),
+            SkipReason::NoTranscript => f.write_str("the session's transcript is not there"),
+            SkipReason::OnlyRetold => {
+                f.write_str("the session's transcript is there in short only (transcript.jsonl, not full.jsonl)")
+            }
+            SkipReason::Table(fault) => fault.fmt(f),
             SkipReason::SymbolicLink => f.write_str("a symbolic link"),
             SkipReason::Unreadable(error) => write!(f, "cannot be read: {error}"),
         }
@@ -113,6 +144,39 @@ pub enum CorpusError {
         /// What is there instead.
         seen: Seen,
     },
+    /// A repository without transcripts and without checkpoints.
+    #[error("no transcript in {path}: {seen}; and no checkpoints of Entire in its git repository", path = path.display())]
+    #[diagnostic(help(
+        "checkpoints are on the branch entire/checkpoints/v1, or below refs/entire/checkpoints; a clone may lack them: \
+         git -C {path} fetch origin '+refs/heads/entire/*:refs/remotes/origin/entire/*' '+refs/entire/*:refs/entire/*'",
+        path = path.display()
+    ))]
+    NothingInRepository {
+        /// The repository.
+        path: PathBuf,
+        /// What is there instead.
+        seen: Seen,
+    },
+    /// A repository with a place for checkpoints and none in it.
+    #[error("no checkpoint of Entire has a transcript in the git repository {path}", path = path.display())]
+    #[diagnostic(help("its work tree is not searched; to search it, name a folder in it"))]
+    NoCheckpoints {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// A repository with checkpoints of which none can be read.
+    #[error("no checkpoint of Entire can be read in the git repository {path}: {reason}", path = path.display())]
+    #[diagnostic(help(
+        "a partial clone lacks objects that were never asked for, and a damaged one may be mended by its remote: \
+         git -C {path} fetch --refetch --no-filter origin",
+        path = path.display()
+    ))]
+    UnreadableCheckpoints {
+        /// The repository.
+        path: PathBuf,
+        /// What is wrong with the first thing that cannot be read.
+        reason: String,
+    },
     /// A file that was named, but is not a transcript.
     #[error("not a transcript of a known agent: {path}", path = path.display())]
     #[diagnostic(help(
@@ -122,6 +186,25 @@ pub enum CorpusError {
     ))]
     NotATranscript {
         /// The file.
+        path: PathBuf,
+    },
+    /// A table that was named, but cannot be used.
+    #[error("cannot use {path}: {fault}", path = path.display())]
+    #[diagnostic(help("{}", fault.way_out()))]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: TableFault,
+    },
+    /// Tables that tell of sessions, and nothing that holds one.
+    #[error("no conversation in {path}", path = path.display())]
+    #[diagnostic(help(
+        "its tables tell of sessions, but neither the table `conversations` nor the folder `transcripts` is with them: name the folder that \
+         holds all of them"
+    ))]
+    NoConversation {
+        /// One of the tables.
         path: PathBuf,
     },
     /// A file that was named, but is empty.
@@ -148,6 +231,8 @@ pub struct Seen {
     pub extensions: BTreeMap<String, usize>,
     /// How many files could not be read.
     pub unreadable: usize,
+    /// How many symbolic links there are; they are not followed.
+    pub links: usize,
 }
 
 impl Seen {
@@ -166,11 +251,18 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count| if count == 1 { "" } else { "s" };
+        let links = match self.links {
+            0 => String::new(),
+            links => {
+                format!(" and {links} symbolic link{}, which are followed only where they are named", plural(links))
+            }
+        };
         let files = self.files();
         if files == 0 {
-            return f.write_str("no files");
+            return write!(f, "no files{links}");
         }
-        write!(f, "{files} other file{}", if files == 1 { "" } else { "s" })?;
+        write!(f, "{files} other file{}", plural(files))?;
         let mut kinds: Vec<(&str, usize)> =
             self.extensions.iter().map(|(kind, &count)| (kind.as_str(), count)).collect();
         kinds.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
@@ -186,7 +278,7 @@ impl fmt::Display for Seen {
         if self.unreadable > 0 {
             write!(f, ", {} of them unreadable", self.unreadable)?;
         }
-        Ok(())
+        f.write_str(&links)
     }
 }
 
@@ -196,9 +288,11 @@ pub struct Corpus {
     sources: Vec<SessionSource>,
     skipped: Vec<Skipped>,
     other_files: usize,
+    repositories: Vec<FoundRepository>,
 }
 
-/// Finds the sessions at `paths`: files, folders (with all that is below them), and patterns such as `logs/*.jsonl`.
+/// Finds the sessions at `paths`: files, folders (with all that is below them), and patterns such as `logs/*.jsonl`. Of a git repository
+/// with checkpoints of Entire, these are read, not the files of its work tree.
 ///
 /// # Errors
 /// A path that does not exist, a named file that is not a transcript, and a folder or pattern without any transcript:
@@ -208,40 +302,53 @@ pub fn find(paths: &[PathBuf]) -> Result<Corpus, CorpusError> {
     for path in paths {
         gathering.add(path)?;
     }
-    let Gathering { threads, chats, skipped, other_files, .. } = gathering.finish();
-    let mut sources = group(threads);
+    let Gathering { threads, chats, tables, records, mut skipped, other_files, repositories, .. } = gathering.finish();
+    let mut sources = group(threads, records);
     sources.extend(tell_apart(chats));
+    tables::join(tables, &mut sources, &mut skipped)?;
     sources.sort_by(|a, b| (&a.places, &a.id).cmp(&(&b.places, &b.id)));
-    Ok(Corpus { sources, skipped, other_files })
+    let mut taken: HashSet<SessionId> = HashSet::new();
+    for source in &mut sources {
+        if !taken.insert(source.id.clone()) {
+            source.id = source.id.told_apart(&source.native_id);
+        }
+    }
+    Ok(Corpus { sources, skipped, other_files, repositories })
 }
 
-/// Reads one session.
+/// Reads one session, with what was recorded beside it.
 ///
 /// # Errors
 /// A file that has become unreadable. Damage inside a file is no error; [`Session::read`] tells of it.
 pub fn read(source: &SessionSource) -> Result<Session, ReadError> {
-    if source.agent == Agent::OpenCode {
-        // A database holds many sessions and is not loaded for one of them.
-        let paths: Vec<PathBuf> = source.places.iter().map(|place| place.path.clone()).collect();
-        return open_code::read_paths(&source.native_id, &paths);
+    let (tables, transcript): (Vec<&Place>, Vec<&Place>) =
+        source.places.iter().partition(|place| place.holder.is_table());
+    let (rows, records) = tables::parts(&tables);
+    let mut session = if transcript.is_empty() {
+        swe_chat::read(source.agent, &source.native_id, &rows, &records)?
+    } else {
+        let mut session = read_transcript(source, &transcript)?;
+        swe_chat::complete(&mut session, &rows, &records)?;
+        session
+    };
+    session.id = source.id.clone();
+    let (checkpoints, unread): (Vec<_>, Vec<_>) = source.records.iter().map(Record::read).partition(Result::is_ok);
+    session.attach(checkpoints.into_iter().flatten().collect());
+    session.read.bad += unread.len() as u64;
+    Ok(session)
+}
+
+fn read_transcript(source: &SessionSource, places: &[&Place]) -> Result<Session, ReadError> {
+    let id = &source.native_id;
+    match source.agent {
+        Agent::ClaudeCode => claude_code::read(id, places),
+        Agent::Codex => codex::read(id, places),
+        Agent::Copilot => copilot::read(id, places),
+        Agent::Cursor => cursor::read(id, places),
+        Agent::Chat => chat::read(id, places),
+        Agent::GeminiCli => gemini_cli::read(id, places),
+        Agent::OpenCode => open_code::read(id, places),
     }
-    let files = source
-        .places
-        .iter()
-        .map(|place| match place.read() {
-            Ok(bytes) => Ok((place.path.clone(), bytes)),
-            Err(error) => Err(ReadError::Io { path: place.path.clone(), source: error }),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(match source.agent {
-        Agent::ClaudeCode => claude_code::read(&source.native_id, &files),
-        Agent::Codex => codex::read(&source.native_id, &files),
-        Agent::Copilot => copilot::read(&source.native_id, &files),
-        Agent::Cursor => cursor::read(&source.native_id, &files),
-        Agent::Chat => chat::read(&source.native_id, &files),
-        Agent::GeminiCli => gemini_cli::read(&source.native_id, &files),
-        Agent::OpenCode => open_code::read(&source.native_id, &files),
-    })
 }
 
 impl Corpus {
@@ -256,7 +363,7 @@ impl Corpus {
         self.sources.retain(|_| keep.next().copied().unwrap_or(true));
     }
 
-    /// Files that look like data, but are part of no session, in the order they were found.
+    /// Files that look like data, but are part of no session, in the order they were found; last those that might have been.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
@@ -266,9 +373,46 @@ impl Corpus {
         self.other_files
     }
 
+    /// Git repositories whose checkpoints were read, in the order they were found.
+    pub fn repositories(&self) -> &[FoundRepository] {
+        &self.repositories
+    }
+
     /// Reads the sessions one after the other.
     pub fn sessions(&self) -> impl Iterator<Item = Result<Session, ReadError>> {
         self.sources.iter().map(read)
+    }
+
+    /// Reads the sessions as [`Corpus::read_all`] does. Those that cannot be read leave the corpus and are among the skipped.
+    ///
+    /// # Errors
+    /// Why the first cannot be read, if none of them can.
+    pub fn survey<R: Send>(&mut self, each: impl Fn(Session) -> R + Sync) -> Result<Vec<R>, ReadError> {
+        let read = self.read_all(each);
+        let keep: Vec<bool> = read.iter().map(Result::is_ok).collect();
+        let mut kept = Vec::new();
+        let mut failed = Vec::new();
+        for outcome in read {
+            match outcome {
+                Ok(made) => kept.push(made),
+                Err(error) => failed.push(error),
+            }
+        }
+        if kept.is_empty() && !failed.is_empty() {
+            return Err(failed.swap_remove(0));
+        }
+        self.retain(&keep);
+        for error in failed {
+            let (path, reason) = match error {
+                ReadError::Io { path, source } => (path, source),
+                ReadError::Database { path, source } => (path, io::Error::other(source)),
+            };
+            // One file may hold many sessions.
+            if self.skipped.iter().all(|skipped| skipped.path != path) {
+                self.skipped.push(Skipped { path, reason: SkipReason::Unreadable(reason) });
+            }
+        }
+        Ok(kept)
     }
 
     /// Reads the sessions in parallel and gives what `each` makes of them, in the corpus's order.
@@ -280,30 +424,36 @@ impl Corpus {
 }
 
 /// Joins copies of a session, and threads with the session that started them where it is there.
-fn group(threads: Vec<Thread>) -> Vec<SessionSource> {
+fn group(threads: Vec<Thread>, records: Vec<(Agent, String, Record)>) -> Vec<SessionSource> {
     let parents: HashMap<(Agent, String), Option<String>> =
         threads.iter().map(|thread| ((thread.agent, thread.id.clone()), thread.parent.clone())).collect();
-    let mut groups: BTreeMap<(Agent, String), Vec<Place>> = BTreeMap::new();
-    for thread in threads {
-        let mut root = (thread.agent, thread.id);
+    let root = |agent: Agent, id: String| {
+        let mut root = (agent, id);
         // Bounded, since damaged files might name each other as parents.
         for _ in 0..parents.len() {
             let Some(Some(parent)) = parents.get(&root) else { break };
-            let above = (thread.agent, parent.clone());
+            let above = (agent, parent.clone());
             if above == root || !parents.contains_key(&above) {
                 break;
             }
             root = above;
         }
-        groups.entry(root).or_default().push(Place::file(thread.path));
+        root
+    };
+    let mut groups: BTreeMap<(Agent, String), (Vec<Place>, Vec<Record>)> = BTreeMap::new();
+    for Thread { place, agent, id, .. } in threads {
+        groups.entry(root(agent, id)).or_default().0.push(place);
+    }
+    for (agent, id, record) in records {
+        groups.entry(root(agent, id)).or_default().1.push(record);
     }
     groups
         .into_iter()
-        .map(|((agent, native_id), mut places)| {
+        .map(|((agent, native_id), (mut places, records))| {
             places.sort();
             // A database is the file of many threads.
             places.dedup();
-            SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, places }
+            SessionSource { id: SessionId::new(agent, &native_id), agent, native_id, places, records }
         })
         .collect()
 }
@@ -323,7 +473,7 @@ fn tell_apart(mut chats: Vec<(PathBuf, Conversation)>) -> Vec<SessionSource> {
         let native_id = if is_first { id } else { format!("{id}@{}", &hash.to_hex()[..8]) };
         let id = SessionId::new(Agent::Chat, &native_id);
         let place = Place { path, holder: Holder::Span { start: span.start, end: span.end } };
-        sources.push(SessionSource { id, agent: Agent::Chat, native_id, places: vec![place] });
+        sources.push(SessionSource { id, agent: Agent::Chat, native_id, places: vec![place], records: Vec::new() });
     }
     sources
 }

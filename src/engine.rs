@@ -1,12 +1,15 @@
 //! Annotates: plan → what is missing → bounded pipeline → rows. Progress is one listener of the events.
 //!
-//! A thread reads sessions one at a time and renders their units; a bounded number of requests is under way; rows are written in unit
-//! order. Memory holds the sessions under way, never the corpus.
+//! Threads read sessions and render their units; what the store knows becomes a row there and then ([`prepare`]). For the rest a model is
+//! asked: requests that begin alike one before the others ([`warmth`]), each as soon as the pace allows ([`ask`]). Rows are written in
+//! unit order. Memory holds the sessions under way, never the corpus.
 
 pub mod annotate;
 pub mod ask;
 mod key;
 pub mod plan;
+pub mod prepare;
+pub mod warmth;
 
 pub use annotate::Refresh;
 pub use plan::{Plan, PlanError, Sampling, TaskPlan};
@@ -16,30 +19,31 @@ use crate::config::Rater;
 use crate::llm::client::Client;
 use crate::llm::pace::{Limits, Pacer};
 use crate::llm::retry::Backoff;
-use crate::material;
-use crate::prompt::Prompter;
-use crate::redact::{self, Redactions};
+use crate::redact::Redactions;
 use crate::run::{Annotation, Manifest, RunError, Settings, Totals, Writer, write_json};
 use crate::session::ReadError;
 use crate::store::{Store, StoreError};
-use crate::unit::units;
-use annotate::{RunContext, Work, baseline_row, model_row};
+use annotate::{Known, RunContext, by_asking, from_store};
 use ask::{AskError, Asker};
 use jiff::Timestamp;
 use miette::Diagnostic;
+use prepare::{Headway, Prepared, Preparing};
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Requests under way are waited for this long once a run was told to end: they are paid for.
 const GRACE: Duration = Duration::from_secs(20);
-/// Units whose answers are stored are written so many at once while a run ends.
-const STORED_AT_ONCE: usize = 64;
+/// Questions that wait for their turn, for each that may be asked at once: a pool deep enough to find some whose beginnings are known.
+const WAITING_PER_SLOT: usize = 4;
+const LEAST_WAITING: usize = 64;
+/// Hand-overs of prepared units that may wait.
+const HANDED_OVER: usize = 8;
 
 /// Why a run could not be done at all.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -77,6 +81,8 @@ pub struct Sending {
     pub timeout: Duration,
     /// Further attempts after a failure that can pass.
     pub max_retries: u32,
+    /// Time for which all requests may fail before the run ends.
+    pub patience: Duration,
 }
 
 /// A job: a plan, a rater, and where things go.
@@ -137,52 +143,66 @@ pub async fn run(
     let asker = asker(&job, &abandon)?.map(Arc::new);
     let Job { plan, rater, settings, refresh, sending, store: _ } = job;
     let plan = Arc::new(plan);
+    let contexts = contexts(&plan, &settings);
     let samples = settings.samples.max(1);
     let _locks = lock(&plan)?;
-    let (sender, mut works) = mpsc::channel::<Work>(sending.concurrency.max(16) * 2);
-    let producer = {
-        let (plan, redacted) = (plan.clone(), settings.redacted);
-        tokio::task::spawn_blocking(move || {
-            let mut redactions = vec![Redactions::default(); plan.tasks.len() + 1];
-            produce(&plan, samples, redacted, &sender, &mut redactions).map(|()| redactions)
-        })
+    let (sender, mut prepared) = mpsc::channel(HANDED_OVER);
+    let headway = Arc::new(Headway::default());
+    let preparing = Preparing {
+        plan: plan.clone(),
+        contexts: contexts.clone(),
+        rater: rater.clone(),
+        asker: asker.clone(),
+        refresh,
+        samples,
+        redacted: settings.redacted,
+        headway: headway.clone(),
     };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let preparation = tokio::task::spawn_blocking(move || preparing.run(threads, &sender));
+    let waiting = (sending.concurrency * WAITING_PER_SLOT).max(LEAST_WAITING);
     let mut pipeline = Pipeline {
-        contexts: contexts(&plan, &settings),
-        rater,
+        contexts,
         asker,
         refresh,
-        slots: Arc::new(Semaphore::new(sending.concurrency.max(1))),
         under_way: JoinSet::new(),
         writers: plan.tasks.iter().map(|t| Writer::create(&t.folder, &t.codebook)).collect::<Result<Vec<_>, _>>()?,
+        headway: headway.clone(),
         listener,
         deadline: None,
         stopped: None,
     };
     let mut open = true;
     let mut interrupted = false;
-    while open || !pipeline.under_way.is_empty() {
-        tokio::select! {
-            biased;
-            () = interrupt.cancelled(), if !interrupted => {
-                interrupted = true;
-                open &= pipeline.asker.is_some();
-                pipeline.wind_down();
+    let ended = async {
+        while open || !pipeline.under_way.is_empty() {
+            tokio::select! {
+                biased;
+                () = interrupt.cancelled(), if !interrupted => {
+                    interrupted = true;
+                    open &= pipeline.asker.is_some();
+                    pipeline.wind_down();
+                }
+                () = abandon.cancelled(), if open && pipeline.deadline.is_some() => open = false,
+                () = until(pipeline.deadline), if !abandon.is_cancelled() => abandon.cancel(),
+                Some(done) = pipeline.under_way.join_next(), if !pipeline.under_way.is_empty() => {
+                    pipeline.take(done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))?;
+                }
+                next = prepared.recv(), if open && pipeline.under_way.len() < waiting => match next {
+                    Some(units) => units.into_iter().try_for_each(|unit| pipeline.start(unit))?,
+                    None => open = false,
+                },
             }
-            () = abandon.cancelled(), if open && pipeline.deadline.is_some() => open = false,
-            () = until(pipeline.deadline), if !abandon.is_cancelled() => abandon.cancel(),
-            Some(done) = pipeline.under_way.join_next(), if !pipeline.under_way.is_empty() => {
-                pipeline.take(done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())))?;
-            }
-            next = next(&mut works, &pipeline.slots), if open => match next {
-                Some((work, slot)) => pipeline.start(work, slot)?,
-                None => open = false,
-            },
         }
-    }
-    drop(works);
-    let produced = producer.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-    let Pipeline { rater, asker, writers, stopped, .. } = pipeline;
+        Ok::<(), EngineError>(())
+    };
+    let ended = ended.await;
+    // Threads that wait for headway, or for somebody to take what they have prepared, end.
+    headway.end();
+    drop(prepared);
+    let produced = preparation.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    ended?;
+    let Pipeline { asker, writers, stopped, .. } = pipeline;
     let notes = asker.map(|asker| asker.known_lacks()).unwrap_or_default();
     let mut totals = Vec::new();
     for (at, (task, writer)) in plan.tasks.iter().zip(writers).enumerate() {
@@ -209,12 +229,15 @@ fn asker(job: &Job, abandon: &CancellationToken) -> Result<Option<Asker>, StoreE
         concurrency: sending.concurrency,
         requests_per_minute: sending.requests_per_minute.or(model.requests_per_minute),
         tokens_per_minute: sending.tokens_per_minute.or(model.tokens_per_minute),
+        input_tokens_per_minute: model.input_tokens_per_minute,
+        output_tokens_per_minute: model.output_tokens_per_minute,
+        patience: sending.patience,
     };
     let mut asker = Asker::new(
         (**model).clone(),
         Store::open(&job.store)?,
         Client::new(sending.timeout),
-        Pacer::new(limits),
+        Pacer::new(limits, model.adapter.accounting()),
         Backoff { max_retries: sending.max_retries, ..Backoff::default() },
     )?;
     asker.abandon = abandon.clone();
@@ -239,79 +262,94 @@ fn contexts(plan: &Plan, settings: &Settings) -> Arc<Vec<RunContext>> {
 /// The units under way, and where their rows go.
 struct Pipeline<'l> {
     contexts: Arc<Vec<RunContext>>,
-    rater: Rater,
     /// `None` where nobody is asked.
     asker: Option<Arc<Asker>>,
     refresh: Refresh,
-    slots: Arc<Semaphore>,
-    under_way: JoinSet<Result<Finished, AskError>>,
+    under_way: JoinSet<(Place, Result<Annotation, AskError>)>,
     writers: Vec<Writer>,
+    headway: Arc<Headway>,
     listener: &'l mut (dyn FnMut(Event<'_>) + Send),
     /// When requests under way are given up, once the job was told to end.
     deadline: Option<Instant>,
     stopped: Option<AskError>,
 }
 
-/// A unit's row: which task, where in its run, and the row.
-type Finished = (usize, usize, Annotation);
+/// Where a row goes: which task of the plan, and where in its run.
+type Place = (usize, usize);
 
 impl Pipeline<'_> {
-    /// Begins to annotate a unit; `slot` is its place among those under way.
-    fn start(&mut self, work: Work, slot: OwnedSemaphorePermit) -> Result<(), RunError> {
-        let (task, position) = (work.task, work.position);
-        let Some(asker) = self.asker.clone() else {
-            let row = baseline_row(&self.contexts[task], &self.rater, work);
-            return self.write((task, position, row));
-        };
-        let (contexts, refresh) = (self.contexts.clone(), self.refresh);
-        self.under_way.spawn(async move {
-            let _slot = slot;
-            let row = model_row(&contexts[task], &asker, refresh, work).await?;
-            Ok((task, position, row))
-        });
-        Ok(())
+    /// Takes a prepared unit: its row, or the question that leads to it.
+    fn start(&mut self, unit: Prepared) -> Result<(), EngineError> {
+        match (unit, self.asker.clone()) {
+            (Prepared::Row { task, position, row }, _) => Ok(self.write((task, position), *row)?),
+            (Prepared::Gone { task, position }, _) => Ok(self.leave_out((task, position))?),
+            (Prepared::Ask(question), Some(asker)) if asker.wind_down.is_cancelled() => {
+                let (task, position) = (question.work.task, question.work.position);
+                // It was prepared before the job was told to end; an answer that was to be replaced stays.
+                match from_store(&self.contexts[task], &asker, self.refresh, question)? {
+                    Known::Row(row) => Ok(self.write((task, position), *row)?),
+                    Known::Ask(_) => Ok(self.leave_out((task, position))?),
+                }
+            }
+            (Prepared::Ask(question), Some(asker)) => {
+                let (contexts, refresh) = (self.contexts.clone(), self.refresh);
+                self.under_way.spawn(async move {
+                    let (task, position) = (question.work.task, question.work.position);
+                    ((task, position), by_asking(&contexts[task], &asker, refresh, *question).await)
+                });
+                Ok(())
+            }
+            (Prepared::Ask(_), None) => Ok(()),
+        }
     }
 
-    /// Takes what has become of a unit.
-    fn take(&mut self, done: Result<Finished, AskError>) -> Result<(), RunError> {
+    /// Takes what has become of a question.
+    fn take(&mut self, (place, done): (Place, Result<Annotation, AskError>)) -> Result<(), RunError> {
         for note in self.asker.iter().flat_map(|asker| asker.take_notes()) {
             (self.listener)(Event::Note(&note));
         }
         match done {
-            Ok(finished) => self.write(finished),
-            Err(AskError::Cancelled) => Ok(()),
+            Ok(row) => self.write(place, row),
+            Err(AskError::Cancelled) => self.leave_out(place),
             Err(error) => {
                 self.stopped.get_or_insert(error);
                 self.wind_down();
-                Ok(())
+                self.leave_out(place)
             }
         }
     }
 
-    fn write(&mut self, (task, position, row): Finished) -> Result<(), RunError> {
+    fn write(&mut self, (task, position): Place, row: Annotation) -> Result<(), RunError> {
         (self.listener)(Event::Row { task, row: &row });
-        self.writers[task].put(position, row)
+        self.writers[task].put(position, row)?;
+        self.tell_headway();
+        Ok(())
+    }
+
+    /// The unit gets no row in this run.
+    fn leave_out(&mut self, (task, position): Place) -> Result<(), RunError> {
+        self.writers[task].leave_out(position)?;
+        self.tell_headway();
+        Ok(())
+    }
+
+    fn tell_headway(&self) {
+        self.headway.set_waiting(self.writers.iter().map(Writer::waiting).sum());
     }
 
     /// Sends no further request. Units whose answers are stored still get their rows, so that a run that is stopped early never ends
-    /// with fewer rows than it had before; they need slots that requests under way may hold.
+    /// with fewer rows than it had before.
     fn wind_down(&mut self) {
         if self.deadline.is_some() {
             return;
         }
         self.deadline = Some(Instant::now() + GRACE);
-        self.slots.add_permits(STORED_AT_ONCE);
         if let Some(asker) = &self.asker {
             asker.wind_down.cancel();
         }
-        (self.listener)(Event::WindingDown { under_way: self.under_way.len() });
+        let under_way = self.asker.as_ref().map_or(0, |asker| asker.in_flight());
+        (self.listener)(Event::WindingDown { under_way });
     }
-}
-
-/// The next unit, once there is room for its request.
-async fn next(works: &mut mpsc::Receiver<Work>, slots: &Arc<Semaphore>) -> Option<(Work, OwnedSemaphorePermit)> {
-    let slot = slots.clone().acquire_owned().await.ok()?;
-    works.recv().await.map(|work| (work, slot))
 }
 
 async fn until(deadline: Option<Instant>) {
@@ -319,58 +357,6 @@ async fn until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// Reads the sessions in order and sends their units; ends when nobody takes them any more. Counts what was replaced: an entry a task,
-/// and one of all sessions at the end.
-fn produce(
-    plan: &Plan,
-    samples: u32,
-    redacted: bool,
-    sender: &mpsc::Sender<Work>,
-    redactions: &mut [Redactions],
-) -> Result<(), EngineError> {
-    let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
-    let mut positions = vec![0; plan.tasks.len()];
-    for (at, source) in plan.corpus.sources().iter().enumerate() {
-        if !plan.tasks.iter().any(|task| task.selection.touches(at)) {
-            continue;
-        }
-        let (session, replaced) = redact::read(source, redacted)?;
-        let session = Arc::new(session);
-        let touched = plan.tasks.iter().map(|task| task.selection.touches(at)).chain([true]);
-        redactions.iter_mut().zip(touched).filter(|(_, touched)| *touched).for_each(|(sum, _)| sum.absorb(&replaced));
-        let has_prompts = session.prompts().next().is_some();
-        for (index, task) in plan.tasks.iter().enumerate() {
-            for (nth, unit) in units(&session, task.codebook.unit).into_iter().enumerate() {
-                if !task.selection.holds(at, nth) {
-                    continue;
-                }
-                let material = material::render(&session, &unit, &task.codebook.sees);
-                let prompt = if has_prompts {
-                    Some(prompter.render(&task.codebook.task, &session, &unit, &material)?)
-                } else {
-                    None
-                };
-                for sample in 0..samples {
-                    let work = Work {
-                        task: index,
-                        position: positions[index],
-                        unit: unit.clone(),
-                        session: session.clone(),
-                        material: material.clone(),
-                        prompt: prompt.clone(),
-                        sample,
-                    };
-                    positions[index] += 1;
-                    if sender.blocking_send(work).is_err() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Holds each run's folder for this process.
@@ -404,6 +390,7 @@ fn write_manifest(
     let (model, endpoint, max_output_tokens) = match rater {
         Rater::Cues => ("baseline/cues".to_owned(), None, None),
         Rater::Majority => ("baseline/majority".to_owned(), None, None),
+        Rater::Labels => ("dataset/labels".to_owned(), None, None),
         Rater::Model(model) => (model.name.to_string(), Some(model.endpoint.base_url.clone()), model.max_output_tokens),
     };
     let mut manifest = Manifest {
@@ -413,6 +400,7 @@ fn write_manifest(
         codebook: crate::run::FileVersion {
             path: task.codebook.path.clone(),
             hash: task.codebook.hash.as_str().to_owned(),
+            commit: None,
         },
         model,
         rater: task.rater.clone(),

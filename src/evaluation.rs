@@ -3,7 +3,7 @@
 use crate::agreement::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
 use crate::codebook::{Codebook, Collapse, FieldKind};
 use crate::gold::{GOLD_RATER, Gold, GoldRow, Split};
-use crate::run::{Annotation, Manifest};
+use crate::run::{Annotation, Manifest, Status};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -211,7 +211,11 @@ impl Comparison<'_> {
         for run in self.runs {
             let rows = run.rows.iter().filter(|row| row.sample == 0);
             for row in rows.filter(|row| self.gold.is_none() || wanted.contains(row.unit.as_str())) {
-                let answer = if row.status.is_answered() { column.answer(&row.fields) } else { Answer::Invalid };
+                let answer = match row.status {
+                    Status::Skipped => Answer::Missing,
+                    status if status.is_answered() => column.answer(&row.fields),
+                    _ => Answer::Invalid,
+                };
                 rate(&row.unit, self.rater_name(run), answer)?;
             }
             if run.manifest.settings.samples > 1 {

@@ -98,18 +98,12 @@ pub fn forecast(
             for (_, unit) in chosen.filter(|(nth, _)| task.selection.holds(at, *nth)) {
                 let material = render(&session, &unit, &task.codebook.sees);
                 let prompt = prompter.render(&task.codebook.task, &session, &unit, &material)?;
-                let texts: Vec<&str> = prompt
-                    .system
-                    .as_deref()
-                    .into_iter()
-                    .chain(prompt.parts.iter().map(|part| part.text.as_str()))
-                    .collect();
-                let tokens = texts.iter().map(|text| estimate_tokens(text)).sum::<u64>()
-                    + estimate_tokens(&prompt.schema.json.to_string());
+                let text = prompt.text();
+                let tokens = estimate_tokens(&text) + estimate_tokens(&prompt.schema.json.to_string());
                 for _ in 0..samples {
                     total.add(tokens, price);
                 }
-                first.get_or_insert_with(|| texts.join("\n\n"));
+                first.get_or_insert(text);
             }
         }
     }

@@ -10,12 +10,14 @@
 //!
 //! | to change … | go to |
 //! |---|---|
-//! | how an agent's transcript is read | [`session`], one file a format; [`corpus`] finds them |
+//! | how an agent's transcript is read | [`session`], one file a format; [`corpus`] finds them, in git repositories too |
+//! | how a Parquet table is read | [`table`]; [`session::swe_chat`] knows what its columns mean |
 //! | what is asked, and what counts as an answer | `prompts/`, [`codebook`], [`prompt`], [`answer`] |
 //! | what never leaves the machine | [`redact`] |
 //! | what a rater sees, what is cut | [`material`] |
 //! | a provider's wire format, pace, retries, prices | [`llm`] |
 //! | what is asked again, stored, written | [`engine`], [`store`], [`run`] |
+//! | what the store is worth, and what may go | [`reuse`], [`store::tally`], [`store::prune`], [`store::merge`] |
 //! | a coefficient or an interval | [`agreement`] |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
 //! | tables on the terminal | [`report`] |
@@ -25,6 +27,7 @@
 
 pub mod source_error;
 pub mod usage;
+pub mod table;
 pub mod frame;
 pub mod session;
 pub mod corpus;
@@ -40,6 +43,7 @@ pub mod llm;
 pub mod answer;
 pub mod store;
 pub mod run;
+pub mod reuse;
 pub mod engine;
 pub mod forecast;
 pub mod sheet;

@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod baseline;
 pub mod client;
+pub mod existing;
 mod fault;
 pub mod gemini;
 pub mod openai;
@@ -18,7 +19,11 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
+
+/// What is used up for as long as this is no limit of a minute: nobody waits for it.
+const A_QUOTA: Duration = Duration::from_secs(3_600);
 
 /// One question to a model, before any provider's form.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +63,7 @@ pub enum Role {
     Assistant,
 }
 
-/// A piece of a turn.
+/// A piece of a turn: a turn's text is that of its parts, one after the other, with nothing between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The text; never empty.
@@ -88,7 +93,7 @@ impl AnswerSchema {
 
 impl Request {
     /// The system text and the turns for a model that lacks something: a schema that cannot be sent ends the last user turn,
-    /// system text that cannot be sent opens the first one. Empty parts and turns are left out, marks on what is lacking are off.
+    /// system text that cannot be sent opens the first one. Blank parts and turns are left out, marks on what is lacking are off.
     pub fn conversation(&self, lacking: &Lacking) -> (Option<String>, Vec<Turn>) {
         let mut turns = self.turns.clone();
         for turn in &mut turns {
@@ -100,7 +105,7 @@ impl Request {
         turns.retain(|turn| !turn.parts.is_empty());
 
         if lacking.contains(&Feature::AnswerSchema) {
-            let part = Part { text: self.schema.in_words(), cache_mark: false };
+            let part = Part { text: format!("\n\n{}", self.schema.in_words()), cache_mark: false };
             match turns.last_mut() {
                 Some(turn) if turn.role == Role::User => turn.parts.push(part),
                 _ => turns.push(Turn { role: Role::User, parts: vec![part] }),
@@ -111,7 +116,7 @@ impl Request {
         if lacking.contains(&Feature::SystemTurn)
             && let Some(text) = system.take()
         {
-            let part = Part { text, cache_mark: false };
+            let part = Part { text: format!("{text}\n\n"), cache_mark: false };
             match turns.first_mut() {
                 Some(turn) if turn.role == Role::User => turn.parts.insert(0, part),
                 _ => turns.insert(0, Turn { role: Role::User, parts: vec![part] }),
@@ -236,14 +241,88 @@ pub struct Unreadable(pub String);
 /// What a server says of its limits in an answer's headers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateLimits {
-    /// Requests a minute.
-    pub requests: Option<u64>,
-    /// Requests left in the window.
-    pub requests_left: Option<u64>,
-    /// Tokens a minute (input tokens where they are told apart).
-    pub tokens: Option<u64>,
-    /// Tokens left in the window.
-    pub tokens_left: Option<u64>,
+    /// Of requests.
+    pub requests: Told,
+    /// Of tokens, where input and output share one limit.
+    pub tokens: Told,
+    /// Of input tokens alone.
+    pub input_tokens: Told,
+    /// Of output tokens alone.
+    pub output_tokens: Told,
+}
+
+/// What a server says of one limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// How much there is, as a rule of each minute.
+    pub limit: Option<u64>,
+    /// How much of it was left when the request was counted.
+    pub left: Option<u64>,
+    /// After which time all of it is there again.
+    pub reset: Option<Duration>,
+}
+
+/// How a server counts a request against its limits of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Accounting {
+    /// What goes in and what comes out.
+    #[default]
+    AsUsed,
+    /// As used, but for input that is read from a cache.
+    WithoutCached,
+    /// The larger of the input and of the limit of output that the request sets, whatever comes out; as used where it sets none.
+    OutputLimit,
+}
+
+/// A limit that is used up for so long that waiting is not worth it: a day's quota rather than a minute's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub struct UsedUp {
+    /// Of what there is none left, and how much of it there was, where the server says so.
+    pub limit: Option<(&'static str, u64)>,
+    /// When there is some again, from now.
+    pub back_in: Duration,
+}
+
+impl fmt::Display for UsedUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.back_in.as_secs().div_ceil(60);
+        match self.limit {
+            Some((what, limit)) => write!(f, "the limit of {limit} {what} is used up")?,
+            None => f.write_str("the quota is used up")?,
+        }
+        write!(f, "; the server says that it is back in {} h {} min", minutes / 60, minutes % 60)
+    }
+}
+
+impl RateLimits {
+    /// A limit that stays used up for hours, as the headers of a refusal tell it or its `Retry-After` does. A limit of requests or tokens a
+    /// minute is back within a minute.
+    pub fn used_up(&self, after: Option<Duration>) -> Option<UsedUp> {
+        let RateLimits { requests, tokens, input_tokens, output_tokens } = *self;
+        let named = [
+            (requests, "requests"),
+            (tokens, "tokens"),
+            (input_tokens, "input tokens"),
+            (output_tokens, "output tokens"),
+        ];
+        let empty = named.into_iter().filter(|(told, _)| told.left == Some(0)).find_map(|(told, what)| {
+            let back_in = told.reset.filter(|reset| *reset >= A_QUOTA)?;
+            Some(UsedUp { limit: told.limit.map(|limit| (what, limit)), back_in })
+        });
+        empty.or_else(|| after.filter(|after| *after >= A_QUOTA).map(|back_in| UsedUp { limit: None, back_in }))
+    }
+}
+
+/// How a provider keeps the beginnings of prompts that it has read, to charge less when they come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrefixCache {
+    /// Not at all.
+    None,
+    /// Any beginning, in small steps, without being asked.
+    Automatic,
+    /// Up to where a request carries a mark; the schema is a part of the beginning.
+    Marked,
 }
 
 /// Looks a response header up by its lower-case name.
@@ -253,6 +332,11 @@ pub type HeaderLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub trait Adapter: Send + Sync {
     /// The request in the provider's form, without what the model is known to lack.
     fn encode(&self, base_url: &str, request: &Request, lacking: &Lacking) -> HttpRequest;
+
+    /// How the provider keeps beginnings of prompts.
+    fn prefix_cache(&self) -> PrefixCache {
+        PrefixCache::Automatic
+    }
 
     /// What is never sent to this model, although a request may hold it: known beforehand, so that users can be told.
     fn leaves_out(&self, _model: &str) -> Lacking {
@@ -267,6 +351,11 @@ pub trait Adapter: Send + Sync {
 
     /// The limits that an answer's headers tell.
     fn rate_limits(&self, header: HeaderLookup<'_>) -> RateLimits;
+
+    /// How the server counts a request against its limits of tokens.
+    fn accounting(&self) -> Accounting {
+        Accounting::AsUsed
+    }
 }
 
 #[cfg(test)]
@@ -282,7 +371,7 @@ mod tests {
             turns: vec![Turn {
                 role: Role::User,
                 parts: vec![
-                    Part { text: "The transcript.".to_owned(), cache_mark: true },
+                    Part { text: "The transcript.\n\n".to_owned(), cache_mark: true },
                     Part { text: "What is its label?".to_owned(), cache_mark: false },
                 ],
             }],
@@ -335,9 +424,9 @@ mod tests {
         let (system, turns) = request.conversation(&all);
         assert_eq!(system, None);
         assert_eq!(turns.len(), 3);
-        assert_eq!(turns[0].parts[0].text, "You annotate.");
+        assert_eq!(turns[0].parts[0].text, "You annotate.\n\n");
         assert_eq!(turns[0].parts.len(), 3);
-        assert_eq!(turns[2].parts[1].text, request.schema.in_words());
+        assert_eq!(turns[2].parts[1].text, format!("\n\n{}", request.schema.in_words()));
         assert!(turns.iter().flat_map(|turn| &turn.parts).all(|part| !part.cache_mark));
     }
 
@@ -347,6 +436,20 @@ mod tests {
         assert_eq!(fault().unless_left_out(&Lacking::from([Feature::Temperature])), fault());
         let again = fault().unless_left_out(&Lacking::from([Feature::OutputLimit]));
         assert_eq!(again, Fault::BadRequest("m".to_owned()));
+    }
+
+    #[test]
+    fn a_limit_that_is_used_up_for_hours_is_told_from_one_that_is_back_soon() {
+        let hours = Duration::from_secs(5 * 3_600 + 61);
+        let told = |left, reset| Told { limit: Some(200), left: Some(left), reset: Some(reset) };
+        let of = |requests, tokens| RateLimits { requests, tokens, ..RateLimits::default() };
+        let burst = told(0, Duration::from_secs(59));
+        assert_eq!(of(burst, Told::default()).used_up(Some(Duration::from_secs(59))), None);
+        assert_eq!(of(told(1, hours), burst).used_up(None), None, "there is something left");
+        let said = of(burst, told(0, hours)).used_up(None).unwrap().to_string();
+        assert_eq!(said, "the limit of 200 tokens is used up; the server says that it is back in 5 h 2 min");
+        let said = RateLimits::default().used_up(Some(hours)).unwrap().to_string();
+        assert_eq!(said, "the quota is used up; the server says that it is back in 5 h 2 min");
     }
 
     #[test]

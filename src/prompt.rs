@@ -1,7 +1,9 @@
 //! From a codebook's template and a unit's material to the messages that a model gets.
 //!
-//! Each block of the template becomes one part of the user's turn, in the file's order; a block named `system` becomes the system
-//! text. All parts but the last end a prefix that other requests may share, so they carry a cache mark.
+//! The blocks of the template become the user's turn, in the file's order; a block named `system` becomes the system text. Each block
+//! is a part of the turn, and the block that holds the material is as many parts as there are places where the materials of a session's
+//! units part ways: so that what requests share is made of whole parts, behind each of which a provider can be asked to keep what it has
+//! read.
 
 use crate::codebook::{Codebook, CodebookError, FieldKind, Library, UnitKind, error_at, schema::answer_schema};
 use crate::llm::{AnswerSchema, Part, Request, Role, Turn};
@@ -13,8 +15,13 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// Stands in the material's text where other units may go on in another way, while templates are rendered. No foreign text holds it:
+/// control characters are taken out of transcripts.
+const BRANCH: char = '\u{1e}';
 
 /// Steps that one template may take; a template that loops over its own output ends here, not never.
 const FUEL: u64 = 50_000_000;
@@ -31,6 +38,12 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// All that a model reads, but for the schema.
+    pub fn text(&self) -> String {
+        let system = self.system.iter().flat_map(|system| [system.as_str(), "\n\n"]);
+        system.chain(self.parts.iter().map(|part| part.text.as_str())).collect()
+    }
+
     /// The request that asks `model` this.
     pub fn request(
         &self,
@@ -134,28 +147,54 @@ impl Prompter {
         let varying = Value::from(Serde(context(codebook, session, unit, material)));
         let context = minijinja::context! { ..varying, ..fixed.clone() };
         let mut system = None;
-        let mut parts = Vec::new();
+        let mut blocks: Vec<String> = Vec::new();
         for block in &codebook.blocks {
             let text = self
                 .environment
                 .get_template(&template_name(codebook, &block.name))
                 .and_then(|template| template.render(context.clone()))
                 .map_err(|error| template_error(codebook, &block.name, &error))?;
-            let text = text.trim().to_owned();
-            if text.is_empty() {
-                continue;
-            }
-            if block.name == "system" {
-                system = Some(text);
-            } else {
-                parts.push(Part { text, cache_mark: true });
+            let text = text.trim();
+            match text.is_empty() {
+                true => {}
+                false if block.name == "system" => system = Some(text.replace(BRANCH, "")),
+                false => blocks.push(text.to_owned()),
             }
         }
-        if let Some(last) = parts.last_mut() {
-            last.cache_mark = false;
-        }
-        Ok(Prompt { system, parts, schema: schema.clone() })
+        Ok(Prompt { system, parts: parts(&blocks), schema: schema.clone() })
     }
+}
+
+/// The parts of a turn made of these blocks. The last part is a request's own; what ends before it is worth a mark.
+fn parts(blocks: &[String]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (nth, block) in blocks.iter().enumerate() {
+        if let Some(last) = parts.last_mut().filter(|_| nth > 0) {
+            last.text.push_str("\n\n");
+        }
+        let texts = block.split(BRANCH).filter(|text| !text.is_empty());
+        parts.extend(texts.map(|text| Part { text: text.to_owned(), cache_mark: true }));
+    }
+    if let Some(last) = parts.last_mut() {
+        last.cache_mark = false;
+    }
+    parts
+}
+
+/// The material's text with a [`BRANCH`] at each of its branches.
+fn branched(material: &Material) -> Cow<'_, str> {
+    if material.branches.is_empty() {
+        return Cow::Borrowed(&material.text);
+    }
+    let mut text = String::with_capacity(material.text.len() + material.branches.len());
+    let mut from = 0;
+    for &branch in &material.branches {
+        text.push_str(&material.text[from..branch]);
+        text.push(BRANCH);
+        from = branch;
+    }
+    text.push_str(&material.text[from..]);
+    Cow::Owned(text)
 }
 
 fn template_name(codebook: &Codebook, block: &str) -> String {
@@ -250,7 +289,7 @@ fn static_context(codebook: &Codebook) -> serde_json::Value {
 /// What a template knows of the unit. A prompt's context says nothing of the whole session, which would tell the future.
 fn context(codebook: &Codebook, session: &Session, unit: &Unit, material: &Material) -> serde_json::Value {
     let mut context = json!({
-        "material": { "open": material.open, "close": material.close, "text": material.text },
+        "material": { "open": material.open, "close": material.close, "text": branched(material) },
     });
     match (codebook.unit, unit.prompt) {
         (UnitKind::Prompt, Some(prompt)) => {

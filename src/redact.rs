@@ -275,6 +275,10 @@ fn texts(session: &mut Session) -> Vec<&mut String> {
         subagent_events: _,
         usage: _,
         agent_percentage: _,
+        // No rater sees what was recorded beside the transcript.
+        checkpoints: _,
+        // No rater sees them.
+        labels: _,
         read: _,
     } = session;
     let mut texts: Vec<&mut String> = models.iter_mut().collect();

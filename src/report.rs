@@ -1,10 +1,12 @@
 //! Results for people: text and tables for the terminal.
 
+pub mod cache;
 pub mod sessions;
 pub mod listing;
 pub mod totals;
 pub mod transcript;
 pub mod terminal;
+pub mod why;
 pub mod runs;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};

@@ -187,13 +187,18 @@ pub struct Manifest {
     pub totals: Totals,
 }
 
-/// A file and its content's hash.
+/// A file and its content's hash, or a git repository and that of the transcripts read from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileVersion {
-    /// The file.
+    /// The file, or the repository.
+    #[serde(serialize_with = "crate::session::as_text")]
     pub path: PathBuf,
-    /// blake3 of its content.
+    /// blake3 of its content; of a repository, of the ids of the objects that were read: in order, each once, as hexadecimal digits and a line
+    /// end. The ids stand for the objects' bytes.
     pub hash: String,
+    /// Of a repository, the commit that its branch of checkpoints stood at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }
 
 /// What shaped the answers beside codebook, model and transcripts.
@@ -281,7 +286,8 @@ pub struct Writer {
     table: Option<AnnotationTable>,
     columns: Vec<Column>,
     next: usize,
-    waiting: BTreeMap<usize, Annotation>,
+    /// Rows that came before their turn; `None` for units that get none.
+    waiting: BTreeMap<usize, Option<Annotation>>,
     totals: Totals,
 }
 
@@ -378,10 +384,30 @@ impl Writer {
 
     /// Takes the row at `position` of the run's order.
     pub fn put(&mut self, position: usize, row: Annotation) -> Result<(), RunError> {
-        self.waiting.insert(position, row);
-        while let Some(row) = self.waiting.remove(&self.next) {
+        if position == self.next {
             self.next += 1;
             self.write(&row)?;
+        } else {
+            self.waiting.insert(position, Some(row));
+        }
+        self.catch_up()
+    }
+
+    /// There will be no row at `position`.
+    pub fn leave_out(&mut self, position: usize) -> Result<(), RunError> {
+        self.waiting.insert(position, None);
+        self.catch_up()
+    }
+
+    /// How many rows wait for earlier ones.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn catch_up(&mut self) -> Result<(), RunError> {
+        while let Some(row) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            row.map_or(Ok(()), |row| self.write(&row))?;
         }
         Ok(())
     }
@@ -393,7 +419,7 @@ impl Writer {
 
     /// Writes what is still waiting (rows after a gap, in a run that was stopped) and moves the files to their names.
     pub fn finish(mut self, units: usize) -> Result<Totals, RunError> {
-        for row in std::mem::take(&mut self.waiting).into_values() {
+        for row in std::mem::take(&mut self.waiting).into_values().flatten() {
             self.write(&row)?;
         }
         self.totals.units = units;
@@ -533,19 +559,25 @@ impl Run {
 
     /// The rows, in order.
     pub fn annotations(&self) -> Result<Vec<Annotation>, RunError> {
+        let mut rows = Vec::new();
+        self.rows(|row| rows.push(row))?;
+        Ok(rows)
+    }
+
+    /// Shows each row to `visit`, in order, or what of it `T` takes.
+    pub fn rows<T: for<'de> Deserialize<'de>>(&self, mut visit: impl FnMut(T)) -> Result<(), RunError> {
         let path = self.folder.join("annotations.jsonl");
         let io = |source| RunError::Io { action: "read", path: path.clone(), source };
         let file = BufReader::new(File::open(&path).map_err(io)?);
-        file.lines()
-            .enumerate()
-            .map(|(at, line)| {
-                serde_json::from_str(&line.map_err(io)?).map_err(|error| RunError::Invalid {
-                    path: path.clone(),
-                    line: at + 1,
-                    message: error.to_string(),
-                })
-            })
-            .collect()
+        for (at, line) in file.lines().enumerate() {
+            let row = serde_json::from_str(&line.map_err(io)?).map_err(|error| RunError::Invalid {
+                path: path.clone(),
+                line: at + 1,
+                message: error.to_string(),
+            })?;
+            visit(row);
+        }
+        Ok(())
     }
 }
 

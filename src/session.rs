@@ -10,25 +10,29 @@ pub mod chat;
 pub mod claude_code;
 pub mod codex;
 mod content;
+pub mod copies;
 pub mod copilot;
 pub mod cursor;
 mod document;
+pub mod entire;
 pub mod gemini_cli;
 mod input;
 pub mod lines;
 mod names;
 pub mod open_code;
+pub mod swe_chat;
 pub mod tool;
 mod value;
 
 pub use builder::SessionBuilder;
 
 use crate::usage::Usage;
+use entire::{Checkpoint, CheckpointSummary};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The program whose transcript this is, found from the file's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,15 +76,29 @@ impl fmt::Display for Agent {
     }
 }
 
+/// An agent's own id is no longer than this, in bytes; what is longer is damage.
+const LONGEST_ID: usize = 256;
+
 /// A session's stable id, `agent:session-id`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(String);
 
 impl SessionId {
-    /// The id of `native`, the agent's own id for the session.
+    /// The id of `native`, the agent's own id for the session: without the mark that parts a unit's ordinal from its session, without
+    /// control characters, and no longer than a row can bear.
     pub fn new(agent: Agent, native: &str) -> SessionId {
-        SessionId(format!("{agent}:{native}"))
+        let clean = native.replace(|c: char| c == '#' || c.is_control(), "_");
+        if clean.len() <= LONGEST_ID {
+            return SessionId(format!("{agent}:{clean}"));
+        }
+        let cut = &clean[..clean.floor_char_boundary(LONGEST_ID)];
+        SessionId(format!("{agent}:{cut}")).told_apart(native)
+    }
+
+    /// The id of another session that would have the same one: with a hash of `by` behind it.
+    pub fn told_apart(&self, by: &str) -> SessionId {
+        SessionId(format!("{self}@{}", &blake3::hash(by.as_bytes()).to_hex()[..8]))
     }
 
     /// The session that a unit id (`agent:session-id` or `agent:session-id#n`) belongs to.
@@ -128,10 +146,25 @@ pub struct Session {
     pub subagent_events: u64,
     /// Tokens of the main agent.
     pub usage: Usage,
-    /// Share of committed lines written by the agent (0 to 100), where the container records it.
+    /// Share of committed lines written by the agent (0 to 100), where the container records it: pooled over the checkpoints.
     pub agent_percentage: Option<f64>,
+    /// What Entire recorded whenever the human committed, in the order of time; empty where the transcript is not from Entire.
+    pub checkpoints: Vec<Checkpoint>,
+    /// Labels that came with the data, made by whoever published it. No rater sees them.
+    pub labels: Vec<ExistingLabel>,
     /// How the file was read.
     pub read: ReadReport,
+}
+
+/// A label that came with the data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExistingLabel {
+    /// The task that it answers.
+    pub task: &'static str,
+    /// The ordinal of the prompt that it is about; `None` for the whole session.
+    pub prompt: Option<u32>,
+    /// The answer as the data has it: foreign text.
+    pub value: String,
 }
 
 /// Something that happened in a session.
@@ -348,6 +381,7 @@ pub struct SessionSummary {
     /// Whose transcript it is.
     pub agent: Agent,
     /// The file it was read from.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// Models that answered.
     pub models: Vec<String>,
@@ -377,12 +411,20 @@ pub struct SessionSummary {
     pub compactions: usize,
     /// Tokens of the main agent.
     pub usage: Usage,
-    /// Commits made by the agent.
+    /// Commits: those of the repository that name a checkpoint of the session, each once, where there are any; else those that the transcript
+    /// shows the agent making.
     pub commits: usize,
     /// Share of committed lines written by the agent, 0 to 100.
     pub agent_percentage: Option<f64>,
+    /// What Entire recorded whenever the human committed, in the order of time.
+    pub checkpoints: Vec<CheckpointSummary>,
     /// How the file was read.
     pub read: ReadReport,
+}
+
+/// Writes a path as text: a name that is not UTF-8 is no reason to have no output.
+pub(crate) fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 impl Session {
@@ -443,10 +485,24 @@ impl Session {
             subagent_events: self.subagent_events,
             compactions: self.count(|body| matches!(body, EventBody::Compaction { .. })),
             usage: self.usage,
-            commits: self.commits().count(),
+            commits: self.commit_count(),
             agent_percentage: self.agent_percentage,
+            checkpoints: self.checkpoints.iter().map(Checkpoint::summary).collect(),
             read: self.read.clone(),
         }
+    }
+
+    /// Takes what was recorded beside the transcript.
+    pub fn attach(&mut self, checkpoints: Vec<Checkpoint>) {
+        if !checkpoints.is_empty() {
+            self.checkpoints = entire::in_order(checkpoints);
+            self.agent_percentage = entire::agent_percentage(&self.checkpoints);
+        }
+    }
+
+    fn commit_count(&self) -> usize {
+        let linked: HashSet<&String> = self.checkpoints.iter().flat_map(|checkpoint| &checkpoint.commits).collect();
+        if linked.is_empty() { self.commits().count() } else { linked.len() }
     }
 
     fn count(&self, wanted: impl Fn(&EventBody) -> bool) -> usize {

@@ -24,25 +24,26 @@ pub struct Usage {
 impl Usage {
     /// All prompt tokens, however they were billed.
     pub fn prompt(&self) -> u64 {
-        self.input + self.cached_input + self.cache_write
+        self.input.saturating_add(self.cached_input).saturating_add(self.cache_write)
     }
 
     /// Prompt and output tokens together.
     pub fn total(&self) -> u64 {
-        self.prompt() + self.output
+        self.prompt().saturating_add(self.output)
     }
 }
 
 impl Add for Usage {
     type Output = Usage;
 
+    /// The sums; a damaged file may hold counts that no `u64` can add up, and stays at the largest.
     fn add(self, other: Usage) -> Usage {
         Usage {
-            input: self.input + other.input,
-            cached_input: self.cached_input + other.cached_input,
-            cache_write: self.cache_write + other.cache_write,
-            output: self.output + other.output,
-            reasoning: self.reasoning + other.reasoning,
+            input: self.input.saturating_add(other.input),
+            cached_input: self.cached_input.saturating_add(other.cached_input),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
         }
     }
 }

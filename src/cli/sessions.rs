@@ -11,7 +11,7 @@ pub struct Sessions {
     /// What else is done with them.
     #[command(subcommand)]
     pub verb: Option<SessionsVerb>,
-    /// Files, folders, globs [default: those of the configuration].
+    /// Files, folders, globs, git repositories with checkpoints of Entire [default: those of the configuration].
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
@@ -71,7 +71,7 @@ pub enum SessionsVerb {
 /// `sessions export`.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Files, folders, globs [default: those of the configuration].
+    /// Files, folders, globs, git repositories with checkpoints of Entire [default: those of the configuration].
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
     /// Where to: a folder gets sessions.FORMAT and events.FORMAT, a file one table, - is stdout.

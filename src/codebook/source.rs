@@ -114,6 +114,8 @@ struct RawLabel {
     examples: Vec<String>,
     #[serde(default)]
     cues: Vec<Spanned<String>>,
+    #[serde(default)]
+    aliases: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -337,6 +339,8 @@ fn check_keys(source: &Source<'_>, field: &Spanned<RawField>, kind: &FieldKind) 
 
 fn read_labels(source: &Source<'_>, raw: &RawField) -> Result<Labels, CodebookError> {
     source.unique("label", raw.label.iter().map(|label| &label.name))?;
+    let names = raw.label.iter().flat_map(|label| std::iter::once(&label.name).chain(&label.aliases));
+    source.unique("label or alias", names)?;
     if raw.label.len() < 2 {
         let message = format!("field `{}` declares {} labels", raw.name.get_ref(), raw.label.len());
         return Err(source.front_error(
@@ -354,6 +358,7 @@ fn read_labels(source: &Source<'_>, raw: &RawField) -> Result<Labels, CodebookEr
                 definition: label.definition.clone(),
                 examples: label.examples.clone(),
                 cues: source.cues(&label.cues)?,
+                aliases: label.aliases.iter().map(|alias| alias.get_ref().clone()).collect(),
             })
         })
         .collect::<Result<Vec<_>, CodebookError>>()?;

@@ -169,6 +169,7 @@ fn mistakes_are_refused_at_their_line() {
         (small("name = \"unit\"\ntype = \"text\""), "prompts/t.md:7: `unit` is a column of its own"),
         (small("name = \"x\"\ntype = \"label\""), "prompts/t.md:7: field `x` declares 0 labels"),
         (small(&LABELS.replace("\"b\"", "\"a\"")), "prompts/t.md:13: duplicate label `a`"),
+        (small(&format!("{LABELS}\naliases = [\"bee\", \"a\"]")), "prompts/t.md:15: duplicate label or alias `a`"),
         (
             small(&format!("{LABELS}\ncues = ['(']")),
             "prompts/t.md:15: this cue is no regular expression: error: unclosed group",

@@ -19,8 +19,8 @@ use interrater::llm::baseline;
 use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
-use interrater::report::sessions::{overview, skipped_lines};
-use interrater::run::{Manifest, Run, Settings, safe_name, write_json};
+use interrater::report::sessions::{overview, repository_lines, skipped_lines};
+use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
 use interrater::summary::summarise;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
@@ -45,7 +45,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     try_templates(&prompter, &codebooks, &corpus)?;
     let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
     if !common.quiet {
-        skipped_lines(&corpus).iter().for_each(|line| say!("{line}"));
+        repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
         say!("{}", overview(&sessions));
     }
     for (codebook, gold) in codebooks.iter().zip(&golds) {
@@ -92,6 +92,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
             tokens_per_minute: args.tpm,
             timeout: Duration::from_secs(args.timeout.unwrap_or(config.annotate.timeout)),
             max_retries: args.max_retries.unwrap_or(config.annotate.max_retries),
+            patience: Duration::from_secs(config.annotate.patience),
         },
         store: config.paths.store.clone(),
         plan,
@@ -100,7 +101,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         check_run(task, args.samples, &config, common)?;
     }
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
-    let redacted = job.settings.redacted;
+    let (redacted, rater_sees) = (job.settings.redacted, job.rater.sees());
     let outcome = execute(job, args.samples, common)?;
     if redacted && !common.quiet {
         say!("redacted: {}", outcome.redactions);
@@ -118,6 +119,9 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         print(&summary_table(&summaries))?;
         if !common.quiet {
             closing_lines(&summaries, &config);
+            if !rater_sees {
+                hint_at_labels(&summaries);
+            }
         }
     }
     if let Some(reason) = outcome.stopped {
@@ -316,10 +320,22 @@ fn closing_lines(summaries: &[TaskSummary], config: &Config) {
     say!("wrote {runs}/{}/{more} · next: interrater agree --task {}, interrater runs", first.run, first.task);
 }
 
+/// Says where labels would have come from, for tasks of which no session brought any.
+fn hint_at_labels(summaries: &[TaskSummary]) {
+    let without = |task: &&TaskSummary| task.totals.status.iter().all(|(status, _)| *status == Status::Skipped);
+    let tasks: Vec<&str> = summaries.iter().filter(without).map(|task| task.task.as_str()).collect();
+    if !tasks.is_empty() {
+        say!(
+            "hint: these sessions came without labels for {}; dataset/labels reads those of SWE-chat tables (Parquet): see docs/swe-chat.md",
+            tasks.join(", ")
+        );
+    }
+}
+
 fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> Result<Exit> {
     let price = match rater {
         Rater::Model(model) => model.price.as_ref(),
-        Rater::Cues | Rater::Majority => None,
+        Rater::Cues | Rater::Majority | Rater::Labels => None,
     };
     let forecast =
         forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, settings.samples, settings.redacted)?;

@@ -10,10 +10,10 @@ use interrater::config::Config;
 use interrater::corpus::{self, Corpus, CorpusError};
 use interrater::filter::Filter;
 use interrater::report::listing::{listing, sort};
-use interrater::report::sessions::{overview, skipped_lines};
+use interrater::report::sessions::{overview, repository_lines, skipped_lines};
 use interrater::report::totals::{Totals, totals_table};
 use interrater::session::{SessionId, SessionSummary};
-use miette::{IntoDiagnostic, Result};
+use miette::Result;
 
 /// Lists sessions, shows one, or exports them.
 pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
@@ -21,11 +21,11 @@ pub fn run(args: &Sessions, common: &Common) -> Result<Exit> {
     if let Some(SessionsVerb::Export(args)) = &args.verb {
         return export::run(args, &config, common);
     }
-    let corpus = find(&args.paths, &config)?;
+    let mut corpus = find(&args.paths, &config)?;
     match (&args.show, &args.task) {
         (Some(unit), Some(task)) => show::material(&config, &corpus, unit, task, args, common),
         (Some(unit), None) => show::session(&config, &corpus, unit, args, common),
-        (None, _) => list(&corpus, args, common),
+        (None, _) => list(&mut corpus, args, common),
     }
 }
 
@@ -38,10 +38,9 @@ fn find(paths: &[String], config: &Config) -> Result<Corpus> {
     }
 }
 
-fn list(corpus: &Corpus, args: &Sessions, common: &Common) -> Result<Exit> {
+fn list(corpus: &mut Corpus, args: &Sessions, common: &Common) -> Result<Exit> {
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
-    let mut sessions =
-        corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, _>>().into_diagnostic()?;
+    let mut sessions = corpus.survey(|session| session.summary())?;
     if let Some(filter) = &filter {
         filter.retain(&mut sessions)?;
     }
@@ -69,7 +68,7 @@ fn list(corpus: &Corpus, args: &Sessions, common: &Common) -> Result<Exit> {
         }
         let some = if listed < sessions.len() { format!("; {listed} of them listed") } else { String::new() };
         say!("{}{some}", overview(&sessions));
-        skipped_lines(corpus).iter().for_each(|line| say!("{line}"));
+        repository_lines(corpus).iter().chain(&skipped_lines(corpus)).for_each(|line| say!("{line}"));
     }
     Ok(Exit::Done)
 }

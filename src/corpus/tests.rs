@@ -107,6 +107,36 @@ fn what_is_left_aside_is_listed_if_it_looks_like_data() {
 }
 
 #[test]
+fn odd_ids_are_ids_of_their_own_and_no_ids_of_units() {
+    let long = "x".repeat(100_000);
+    let odd = ["a", "a#1", "a_1", "../a", "a\"b,c", "a\nb", "a\u{1b}[31m", "é/x", long.as_str()];
+    let texts: Vec<(String, String)> =
+        odd.iter().enumerate().map(|(at, id)| (format!("{at}.jsonl"), rollout(id, 1))).collect();
+    let texts: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let folder = folder(&texts);
+    let corpus = find_in(&folder, &["."]).expect("there are transcripts");
+    let hashed = |id: &str, native: &str| format!("codex:{id}@{}", &blake3::hash(native.as_bytes()).to_hex()[..8]);
+    let expected = [
+        String::from("codex:a"),
+        String::from("codex:a_1"),
+        hashed("a_1", "a_1"),
+        String::from("codex:../a"),
+        String::from("codex:a\"b,c"),
+        String::from("codex:a_b"),
+        String::from("codex:a_[31m"),
+        String::from("codex:é/x"),
+        hashed(&long[..256], &long),
+    ];
+    assert_eq!(ids(&corpus), expected);
+    for (source, session) in corpus.sources().iter().zip(corpus.sessions()) {
+        let session = session.expect("the file can be read");
+        assert_eq!(session.id, source.id);
+        assert_eq!(session.prompts().count(), 1);
+        assert_eq!(SessionId::of_unit(session.id.as_str()), session.id, "a session's unit is the session's");
+    }
+}
+
+#[test]
 fn patterns_match_as_in_a_shell() {
     let files = ["2026/05/a.jsonl", "2026/06/b.jsonl", "2027/05/c.jsonl", "2026/d.jsonl", "2026/x[1].jsonl"];
     let texts: Vec<String> = files.iter().map(|name| rollout(name, 1)).collect();
@@ -209,4 +239,14 @@ fn a_file_that_is_gone_when_it_is_read_is_an_error_of_that_session_alone() {
         corpus.read_all(|session| session.prompts().count()).into_iter().map(Result::ok).collect();
     assert_eq!(prompts, [Some(1), None, Some(3)]);
     assert_eq!(corpus.sessions().filter_map(Result::ok).map(|session| session.prompts().count()).sum::<usize>(), 4);
+    let mut corpus = corpus;
+    assert_eq!(corpus.survey(|session| session.prompts().count()).expect("some can be read"), [1, 3]);
+    assert_eq!(ids(&corpus), ["codex:a", "codex:c"]);
+    assert!(
+        matches!(corpus.skipped(), [Skipped { reason: SkipReason::Unreadable(_), path }] if path.ends_with("b.jsonl"))
+    );
+    for name in ["a.jsonl", "c.jsonl"] {
+        fs::remove_file(folder.path().join(name)).expect("the file is there");
+    }
+    assert!(corpus.survey(|_| ()).is_err(), "where nothing can be read that is the answer");
 }

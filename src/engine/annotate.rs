@@ -1,21 +1,24 @@
-//! From a unit to its row: ask, read the answer, ask once more if it cannot be used, check the evidence.
+//! From a unit to its row: ask, read the answer, ask once more if it cannot be used, check the evidence. What the store knows is read
+//! without asking anybody.
 
-use super::ask::{AskError, Asker, Purpose, Unanswered};
+use super::ask::{Answered, AskError, Asker, Purpose, Unanswered};
+use super::warmth::Beginnings;
 use crate::answer::{self, Answer};
 use crate::codebook::Codebook;
 use crate::config::Rater;
-use crate::llm::{End, Part, Request, Role, Turn, baseline};
-use crate::material::{Coverage, Material};
-use crate::prompt::Prompt;
+use crate::llm::existing::{self, Existing};
+use crate::llm::{End, Part, Request, Response, Role, Turn, baseline};
+use crate::material::Coverage;
 use crate::run::{Annotation, Status};
 use crate::session::Session;
-use crate::store::StoredResponse;
+use crate::store::{RequestKey, RequestParts, StoreError, StoredResponse, Subject};
 use crate::unit::Unit;
 use crate::usage::Usage;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// One unit to annotate, ready to be asked.
+/// One unit to annotate.
+#[derive(Debug)]
 pub struct Work {
     /// Which task of the job.
     pub task: usize,
@@ -25,12 +28,39 @@ pub struct Work {
     pub unit: Unit,
     /// Its session.
     pub session: Arc<Session>,
-    /// What the rater sees.
-    pub material: Material,
-    /// What the rater is asked; `None` where there is nothing to ask.
-    pub prompt: Option<Prompt>,
+    /// How much of the session the rater sees.
+    pub coverage: Coverage,
+    /// Numbers of the events that the rater sees.
+    pub shown: Arc<[u32]>,
+    /// Whether there is anything to ask: a session without prompts has nothing that a person wanted.
+    pub is_asked: bool,
     /// Which of several answers, from 0.
     pub sample: u32,
+}
+
+/// A unit for which a model has to be asked.
+#[derive(Debug)]
+pub struct Question {
+    /// The unit.
+    pub work: Work,
+    /// What the model is asked.
+    pub request: Request,
+    /// The name of the answer in the store.
+    pub key: RequestKey,
+    /// What the key was made of.
+    pub parts: RequestParts,
+    /// What the provider may have read before.
+    pub beginnings: Beginnings,
+    /// Hash of the material, as the store notes it; empty until somebody has to be asked.
+    pub material: String,
+}
+
+/// What the store says of a question.
+pub enum Known {
+    /// The unit's row: everything it needs was answered before.
+    Row(Box<Annotation>),
+    /// Nothing, or nothing that may be used.
+    Ask(Box<Question>),
 }
 
 /// What all rows of a run share.
@@ -71,6 +101,12 @@ struct Verdict {
 }
 
 impl Verdict {
+    /// An answer that nobody was asked for.
+    fn answered(fields: Map<String, Value>) -> Verdict {
+        let answer = Some(Answer { fields, evidence: Vec::new(), repaired: None });
+        Verdict { status: Status::Ok, detail: None, answer, paid: Vec::new(), unanswered: 0 }
+    }
+
     fn none(status: Status, detail: impl Into<String>, paid: Vec<StoredResponse>) -> Verdict {
         Verdict { status, detail: Some(detail.into()), answer: None, paid, unanswered: 0 }
     }
@@ -78,117 +114,163 @@ impl Verdict {
 
 /// Annotates without asking anyone.
 pub fn baseline_row(context: &RunContext, rater: &Rater, work: Work) -> Annotation {
+    if let Rater::Labels = rater {
+        let verdict = match existing::label(&context.codebook, &work.session, &work.unit) {
+            Existing::Answer(fields) => Verdict::answered(fields),
+            Existing::None(why) => Verdict::none(Status::Skipped, why, Vec::new()),
+            Existing::Invalid(why) => Verdict::none(Status::Invalid, why, Vec::new()),
+        };
+        return row(context, work, verdict, None);
+    }
     let fields = match rater {
         Rater::Majority => context.majority.clone(),
         _ => Some(baseline::cues(&context.codebook, &work.session, &work.unit)),
     };
-    let verdict = match (&work.prompt, fields) {
-        (None, _) => nothing_to_ask(),
-        (Some(_), Some(fields)) => Verdict {
-            status: Status::Ok,
-            detail: None,
-            answer: Some(Answer { fields, evidence: Vec::new(), repaired: None }),
-            paid: Vec::new(),
-            unanswered: 0,
-        },
-        (Some(_), None) => {
+    let verdict = match (work.is_asked, fields) {
+        (false, _) => nothing_to_ask(),
+        (true, Some(fields)) => Verdict::answered(fields),
+        (true, None) => {
             Verdict::none(Status::Skipped, "there is no gold to take the most frequent answer from", Vec::new())
         }
     };
     row(context, work, verdict, None)
 }
 
-/// Annotates by asking a model.
-pub async fn model_row(
+/// The row of a unit for which nobody can be asked anything.
+pub fn skipped_row(context: &RunContext, work: Work) -> Annotation {
+    row(context, work, nothing_to_ask(), None)
+}
+
+/// Annotates from the store, as far as that is allowed and possible.
+pub fn from_store(
     context: &RunContext,
     asker: &Asker,
     refresh: Refresh,
-    work: Work,
-) -> Result<Annotation, AskError> {
-    let Some(prompt) = &work.prompt else { return Ok(row(context, work, nothing_to_ask(), Some(asker))) };
-    let model = &asker.model;
-    let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, work.sample);
+    question: Box<Question>,
+) -> Result<Known, StoreError> {
     // A run that is told to end keeps the answers that it has.
     let refresh = if asker.wind_down.is_cancelled() { Refresh::Nothing } else { refresh };
-    let known = asker.stored(&request)?.is_some();
-    let mut verdict = ask_for_verdict(context, asker, &request, refresh == Refresh::Everything).await?;
-    if refresh == Refresh::Trouble && known && verdict.status.is_trouble() {
-        verdict = ask_for_verdict(context, asker, &request, true).await?;
+    if refresh == Refresh::Everything {
+        return Ok(Known::Ask(question));
     }
+    let Some(first) = asker.stored(&question.key)? else { return Ok(Known::Ask(question)) };
+    let verdict = match Reading::of(context, asker.answered(first)) {
+        Reading::Done(verdict) => verdict,
+        Reading::Unusable { reason, text, paid } => {
+            let again = second_request(&question.request, &text, &reason);
+            let Some(second) = asker.stored(&asker.key(&again).0)? else { return Ok(Known::Ask(question)) };
+            second_verdict(Reading::of(context, asker.answered(second)), &reason, paid)
+        }
+    };
+    if refresh == Refresh::Trouble && verdict.status.is_trouble() {
+        return Ok(Known::Ask(question));
+    }
+    Ok(Known::Row(Box::new(row(context, question.work, verdict, Some(asker)))))
+}
+
+/// Annotates by asking a model.
+pub async fn by_asking(
+    context: &RunContext,
+    asker: &Asker,
+    refresh: Refresh,
+    question: Question,
+) -> Result<Annotation, AskError> {
+    let Question { work, request, key, parts, beginnings, material } = question;
+    let subject = subject(&context.codebook, &work.unit, material);
+    let (run, task) = (&context.run, &context.codebook.task);
+    let purpose = Purpose { run, task, subject: &subject, anew: refresh != Refresh::Nothing };
+    let first = match asker.ask(&request, key, parts, &beginnings, purpose).await {
+        Ok(answered) => answered,
+        Err(AskError::Unit(Unanswered { status, reason, attempts, .. })) => {
+            let verdict = Verdict { unanswered: attempts, ..Verdict::none(status, reason, Vec::new()) };
+            return Ok(row(context, work, verdict, Some(asker)));
+        }
+        Err(other) => return Err(other),
+    };
+    let verdict = match Reading::of(context, Ok(first)) {
+        Reading::Done(verdict) => verdict,
+        Reading::Unusable { reason, text, paid } => {
+            let again = second_request(&request, &text, &reason);
+            let (key, parts) = asker.key(&again);
+            // It begins as the first one, which the provider has just read.
+            match asker.ask(&again, key, parts, &Beginnings::default(), purpose).await {
+                Ok(second) => second_verdict(Reading::of(context, Ok(second)), &reason, paid),
+                Err(AskError::Unit(Unanswered { status, reason: failure, attempts, .. })) => {
+                    let detail = format!("{reason}; asked again without an answer: {failure}");
+                    Verdict { unanswered: attempts, ..Verdict::none(status, detail, paid) }
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    };
     Ok(row(context, work, verdict, Some(asker)))
+}
+
+/// What a request is about, as the store notes it.
+pub fn subject(codebook: &Codebook, unit: &Unit, material: String) -> Subject {
+    Subject { unit: unit.id.clone(), codebook: codebook.hash.short().to_owned(), material }
+}
+
+/// The beginning of a material's hash, as the store notes it.
+pub fn material_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
 fn nothing_to_ask() -> Verdict {
     Verdict::none(Status::Skipped, "nobody typed a prompt in this session", Vec::new())
 }
 
-async fn ask_for_verdict(
-    context: &RunContext,
-    asker: &Asker,
-    request: &Request,
-    anew: bool,
-) -> Result<Verdict, AskError> {
-    let purpose = Purpose { run: &context.run, task: &context.codebook.task, anew };
-    let first = match asker.ask(request, purpose).await {
-        Ok(stored) => stored,
-        Err(AskError::Unit(Unanswered { status, reason, attempts, .. })) => {
-            return Ok(Verdict { unanswered: attempts, ..Verdict::none(status, reason, Vec::new()) });
+/// What an answer says.
+enum Reading {
+    /// It settles the unit.
+    Done(Verdict),
+    /// It is in no form that the codebook knows.
+    Unusable { reason: String, text: String, paid: Vec<StoredResponse> },
+}
+
+impl Reading {
+    fn of(context: &RunContext, answered: Result<Answered, (StoredResponse, String)>) -> Reading {
+        let Answered { stored, response: Response { text, end, .. } } = match answered {
+            Ok(answered) => answered,
+            Err((stored, reason)) => return Reading::Done(Verdict::none(Status::Failed, reason, vec![stored])),
+        };
+        let paid = vec![stored];
+        match end {
+            End::Stop => match answer::read(&context.codebook, &text) {
+                Ok(answer) => {
+                    let status = if answer.repaired.is_some() { Status::Repaired } else { Status::Ok };
+                    let detail = answer.repaired.map(str::to_owned);
+                    Reading::Done(Verdict { status, detail, answer: Some(answer), paid, unanswered: 0 })
+                }
+                Err(error) => Reading::Unusable { reason: error.to_string(), text, paid },
+            },
+            End::Length => {
+                Reading::Done(Verdict::none(Status::Truncated, "a length limit cut the answer".to_owned(), paid))
+            }
+            End::Refusal(reason) => Reading::Done(Verdict::none(Status::Refused, reason, paid)),
+            End::Other(reason) => {
+                Reading::Done(Verdict::none(Status::Failed, format!("the answer ended with {reason}"), paid))
+            }
         }
-        Err(other) => return Err(other),
-    };
-    let (reason, text) = match read(context, asker, &first) {
-        Reading::Answer(answer) => {
-            let status = if answer.repaired.is_some() { Status::Repaired } else { Status::Ok };
-            let detail = answer.repaired.map(str::to_owned);
-            return Ok(Verdict { status, detail, answer: Some(answer), paid: vec![first], unanswered: 0 });
+    }
+}
+
+/// What a second answer settles; the first could not be used for `reason` and was `paid` as well.
+fn second_verdict(second: Reading, reason: &str, mut paid: Vec<StoredResponse>) -> Verdict {
+    match second {
+        Reading::Done(mut verdict) => {
+            paid.append(&mut verdict.paid);
+            verdict.paid = paid;
+            verdict.detail = Some(match (&verdict.answer, verdict.detail) {
+                (Some(_), _) => format!("second answer; the first could not be used: {reason}"),
+                (None, detail) => format!("{reason}; asked again: {}", detail.unwrap_or_default()),
+            });
+            verdict
         }
-        Reading::None(status, detail) => return Ok(Verdict::none(status, detail, vec![first])),
-        Reading::Invalid { reason, text } => (reason, text),
-    };
-    let again = second_request(request, &text, &reason);
-    let second = match asker.ask(&again, purpose).await {
-        Ok(stored) => stored,
-        Err(AskError::Unit(Unanswered { status, reason: failure, attempts, .. })) => {
-            let detail = format!("{reason}; asked again without an answer: {failure}");
-            return Ok(Verdict { unanswered: attempts, ..Verdict::none(status, detail, vec![first]) });
-        }
-        Err(other) => return Err(other),
-    };
-    let reading = read(context, asker, &second);
-    let paid = vec![first, second];
-    Ok(match reading {
-        Reading::Answer(answer) => {
-            let status = if answer.repaired.is_some() { Status::Repaired } else { Status::Ok };
-            let detail = Some(format!("second answer; the first could not be used: {reason}"));
-            Verdict { status, detail, answer: Some(answer), paid, unanswered: 0 }
-        }
-        Reading::None(status, detail) => Verdict::none(status, format!("{reason}; asked again: {detail}"), paid),
-        Reading::Invalid { reason: second, .. } => {
+        Reading::Unusable { reason: second, paid: mut more, .. } => {
+            paid.append(&mut more);
             Verdict::none(Status::Invalid, format!("{reason}; asked again: {second}"), paid)
         }
-    })
-}
-
-/// What a stored response says.
-enum Reading {
-    Answer(Answer),
-    None(Status, String),
-    Invalid { reason: String, text: String },
-}
-
-fn read(context: &RunContext, asker: &Asker, stored: &StoredResponse) -> Reading {
-    let response = match asker.model.adapter.decode(stored.response.body.as_bytes()) {
-        Ok(response) => response,
-        Err(error) => return Reading::None(Status::Failed, error.to_string()),
-    };
-    match response.end {
-        End::Stop => match answer::read(&context.codebook, &response.text) {
-            Ok(answer) => Reading::Answer(answer),
-            Err(error) => Reading::Invalid { reason: error.to_string(), text: response.text },
-        },
-        End::Length => Reading::None(Status::Truncated, "a length limit cut the answer".to_owned()),
-        End::Refusal(reason) => Reading::None(Status::Refused, reason),
-        End::Other(reason) => Reading::None(Status::Failed, format!("the answer ended with {reason}")),
     }
 }
 
@@ -196,22 +278,22 @@ fn read(context: &RunContext, asker: &Asker, stored: &StoredResponse) -> Reading
 fn second_request(request: &Request, text: &str, reason: &str) -> Request {
     let mut again = request.clone();
     let part = |text: String| Part { text, cache_mark: false };
-    let complaint = part(format!(
+    let complaint = format!(
         "Your answer could not be used: {reason}. Answer again, with nothing but the JSON object that was asked for."
-    ));
+    );
     if text.trim().is_empty() {
         if let Some(last) = again.turns.last_mut() {
-            last.parts.push(complaint);
+            last.parts.push(part(format!("\n\n{complaint}")));
         }
     } else {
         again.turns.push(Turn { role: Role::Assistant, parts: vec![part(text.to_owned())] });
-        again.turns.push(Turn { role: Role::User, parts: vec![complaint] });
+        again.turns.push(Turn { role: Role::User, parts: vec![part(complaint)] });
     }
     again
 }
 
 fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>) -> Annotation {
-    let Work { unit, session, material, prompt, sample, task: _, position: _ } = work;
+    let Work { unit, session, coverage, shown, is_asked, sample, task: _, position: _ } = work;
     let Verdict { status, detail, answer, paid, unanswered } = verdict;
     let usages: Vec<Option<Usage>> = paid.iter().map(|stored| stored.response.usage).collect();
     // A request without an answer may have been billed all the same.
@@ -225,7 +307,7 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
         (false, Some(price)) => usages.iter().map(|usage| usage.map(|usage| price.cost(&usage))).sum(),
     };
     let (fields, evidence) = match answer {
-        Some(answer) => (answer.fields, answer::check_evidence(&session, &material.shown, answer.evidence)),
+        Some(answer) => (answer.fields, answer::check_evidence(&session, &shown, answer.evidence)),
         None => (Map::new(), Vec::new()),
     };
     Annotation {
@@ -238,7 +320,7 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
         detail,
         fields,
         evidence,
-        coverage: if prompt.is_some() { material.coverage } else { Coverage { tokens: 0.0, prompts: 0.0 } },
+        coverage: if is_asked { coverage } else { Coverage::NONE },
         usage,
         cost_usd,
         cached: !paid.is_empty() && paid.iter().all(|stored| stored.response.run != context.run),

@@ -1,29 +1,32 @@
 //! One request to a model: from the store if it was ever answered, else over the wire, paced and retried. An answer is in the store
 //! before anyone sees it.
 
+mod request_key;
+
+pub use request_key::request_key;
+
 use super::key::without_key;
+use super::warmth::{Beginnings, Warmth};
 use crate::config::Model;
 use crate::llm::client::{Answer, Client, TransportError};
-use crate::llm::pace::Pacer;
-use crate::llm::retry::Backoff;
-use crate::llm::{Fault, Feature, Lacking, Request};
+use crate::llm::pace::{Outcome, Pacer, Size};
+use crate::llm::retry::{Backoff, LONGEST_WAIT};
+use crate::llm::{Fault, Feature, Lacking, Request, Response};
 use crate::material::estimate_tokens;
 use crate::run::Status;
-use crate::store::{ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse};
+use crate::store::{
+    Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
+};
 use jiff::{SignedDuration, Timestamp};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What a model was found to lack is tried again after this time: models change.
 const FACT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// So many units in a row without an answer end a run: the server is gone, and the rest would wait for nothing.
-const UNITS_IN_A_ROW: u32 = 20;
 /// A refused connection ends a run after so many attempts, if nothing was ever answered: the server is not there.
 const CONNECTS_BEFORE_GIVING_UP: u32 = 3;
-/// Output tokens that are set aside for an answer without a limit.
-const EXPECTED_OUTPUT: u64 = 600;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -47,8 +50,15 @@ pub struct Unanswered {
     pub reason: String,
     /// How often it was sent.
     pub attempts: u32,
-    /// Whether the server is at fault rather than the unit: many such units in a row end a run.
-    pub outage: bool,
+}
+
+/// An answer that is in the store, and what it says.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    /// As it is stored.
+    pub stored: StoredResponse,
+    /// As the provider's adapter reads it.
+    pub response: Response,
 }
 
 /// What a request is sent for.
@@ -58,6 +68,8 @@ pub struct Purpose<'a> {
     pub run: &'a str,
     /// The task.
     pub task: &'a str,
+    /// What is asked about.
+    pub subject: &'a Subject,
     /// Whether it is sent although the store may have an answer, which the new one then replaces.
     pub anew: bool,
 }
@@ -76,10 +88,10 @@ pub struct Asker {
     client: Client,
     pacer: Pacer,
     backoff: Backoff,
+    warmth: Warmth,
     lacking: RwLock<Lacking>,
     notes: Mutex<Vec<String>>,
-    answered: AtomicU64,
-    failed_in_a_row: AtomicU32,
+    answers: AtomicU64,
     /// No new request is sent once this is cancelled.
     pub wind_down: CancellationToken,
     /// Requests under way are dropped once this is cancelled.
@@ -108,13 +120,18 @@ impl Asker {
             client,
             pacer,
             backoff,
+            warmth: Warmth::default(),
             lacking: RwLock::new(lacking),
             notes: Mutex::new(Vec::new()),
-            answered: AtomicU64::new(0),
-            failed_in_a_row: AtomicU32::new(0),
+            answers: AtomicU64::new(0),
             wind_down: CancellationToken::new(),
             abandon: CancellationToken::new(),
         })
+    }
+
+    /// How many requests are under way.
+    pub fn in_flight(&self) -> usize {
+        self.pacer.in_flight()
     }
 
     /// What was learnt of the model since the last call.
@@ -138,32 +155,44 @@ impl Asker {
         }
     }
 
-    /// The stored answer to `request`, if there is one.
-    pub fn stored(&self, request: &Request) -> Result<Option<StoredResponse>, StoreError> {
-        self.store.get(&self.key(request).0)
+    /// The stored answer to the request with this key, if there is one.
+    pub fn stored(&self, key: &RequestKey) -> Result<Option<StoredResponse>, StoreError> {
+        self.store.get(key)
     }
 
-    /// The answer to `request`: the stored one, unless there is none or a new one is asked for.
-    pub async fn ask(&self, request: &Request, purpose: Purpose<'_>) -> Result<StoredResponse, AskError> {
-        let (key, parts) = self.key(request);
+    /// What a stored answer says; else the answer, and why it says nothing.
+    pub fn answered(&self, stored: StoredResponse) -> Result<Answered, (StoredResponse, String)> {
+        match self.model.adapter.decode(stored.response.body.as_bytes()) {
+            Ok(response) => Ok(Answered { stored, response }),
+            Err(error) => Err((stored, error.to_string())),
+        }
+    }
+
+    /// The answer to `request`: the stored one, unless there is none or a new one is asked for. Of requests that begin alike one goes first.
+    pub async fn ask(
+        &self,
+        request: &Request,
+        key: RequestKey,
+        parts: RequestParts,
+        beginnings: &Beginnings,
+        purpose: Purpose<'_>,
+    ) -> Result<Answered, AskError> {
+        let lead = tokio::select! {
+            biased;
+            () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
+            lead = self.warmth.enter(beginnings) => lead,
+        };
+        // Another process, or another unit with the same words, may have asked meanwhile.
         if !purpose.anew
             && let Some(stored) = self.store.get(&key)?
+            && let Ok(answered) = self.answered(stored)
         {
-            return Ok(stored);
+            return Ok(answered);
         }
         let outcome = self.send(request, key, parts, purpose).await;
-        match &outcome {
-            Ok(_) => {
-                self.answered.fetch_add(1, Ordering::Relaxed);
-                self.failed_in_a_row.store(0, Ordering::Relaxed);
-            }
-            Err(AskError::Unit(Unanswered { status: Status::Failed, reason, outage: true, .. })) => {
-                let failed = self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
-                if failed >= UNITS_IN_A_ROW {
-                    return Err(self.stop(format!("{failed} units in a row got no answer; the last: {reason}")));
-                }
-            }
-            Err(_) => {}
+        if outcome.is_ok() {
+            lead.answered();
+            self.answers.fetch_add(1, Ordering::Relaxed);
         }
         outcome
     }
@@ -174,17 +203,19 @@ impl Asker {
         key: RequestKey,
         parts: RequestParts,
         purpose: Purpose<'_>,
-    ) -> Result<StoredResponse, AskError> {
-        let unit =
-            |status, reason, attempts| Err(AskError::Unit(Unanswered { status, reason, attempts, outage: false }));
-        let estimate = self.estimate(request);
+    ) -> Result<Answered, AskError> {
+        let unit = |status, reason, attempts| Err(AskError::Unit(Unanswered { status, reason, attempts }));
+        let size = self.size(request);
         let mut attempts = 0;
+        // Attempts that failed as all others did: they say nothing of this unit, and do not count against it.
+        let mut in_outage = 0;
         loop {
             let permit = tokio::select! {
                 biased;
                 () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
-                permit = self.pacer.admit(estimate) => permit,
+                permit = self.pacer.admit(size) => permit,
             };
+            let permit = permit.map_err(|outage| self.stop(outage.to_string()))?;
             let lacking = self.lacking();
             let http = self.model.adapter.encode(&self.model.endpoint.base_url, request, &lacking);
             let sent = tokio::select! {
@@ -197,24 +228,27 @@ impl Asker {
             let sent = sent.map(|answer| Answer { body: without_key(answer.body, api_key), ..answer });
             let (reason, after) = match sent {
                 Err(error) => {
-                    if matches!(error, TransportError::Timeout { .. }) {
-                        self.pacer.throttled(&permit, None);
-                    }
+                    let reason = error.to_string();
+                    permit.end(match error {
+                        TransportError::Timeout { .. } => Outcome::Overloaded(&reason),
+                        _ => Outcome::Failed(&reason),
+                    });
                     self.transport_fault(&error, attempts)?;
-                    (error.to_string(), None)
+                    (reason, None)
                 }
                 Ok(answer) if answer.status == 200 => {
-                    self.pacer.observe(&permit, self.model.adapter.rate_limits(&|name| answer.header(name)));
+                    permit.observe(&self.model.adapter.rate_limits(&|name| answer.header(name)));
                     match self.model.adapter.decode(&answer.body) {
                         Ok(response) => {
-                            self.pacer.settle(estimate, response.usage.map_or(0, |usage| usage.total()));
-                            drop(permit);
+                            response.usage.iter().for_each(|usage| permit.settle(usage));
+                            permit.end(Outcome::Answered);
                             let new = NewResponse {
                                 key,
                                 provider: self.model.name.provider.clone(),
                                 model: self.model.name.model.clone(),
                                 endpoint: self.model.endpoint.base_url.clone(),
                                 task: Some(purpose.task.to_owned()),
+                                subject: Some(purpose.subject.clone()),
                                 run: purpose.run.to_owned(),
                                 parts,
                                 body: String::from_utf8_lossy(&answer.body).into_owned(),
@@ -224,49 +258,74 @@ impl Asker {
                                 attempts,
                                 latency: answer.elapsed,
                             };
-                            if purpose.anew {
-                                self.store.replace(new).await?;
-                            } else {
-                                self.store.put(new).await?;
-                            }
-                            return match self.store.get(&key)? {
-                                Some(stored) => Ok(stored),
-                                None => {
-                                    let reason = "the answer was stored and cannot be found again".to_owned();
-                                    unit(Status::Failed, reason, attempts)
-                                }
-                            };
+                            return self.keep(new, response, purpose).await;
                         }
-                        Err(unreadable) => (unreadable.to_string(), None),
+                        Err(unreadable) => {
+                            let reason = unreadable.to_string();
+                            permit.end(Outcome::Failed(&reason));
+                            self.nobody_there(&reason)?;
+                            (reason, None)
+                        }
                     }
                 }
                 Ok(answer) => match self.fault(&answer, &lacking) {
+                    Fault::Busy { reason, after, throttled } => {
+                        let limits = self.model.adapter.rate_limits(&|name| answer.header(name));
+                        permit.observe(&limits);
+                        let too_fast = answer.status == 429;
+                        if let Some(quota) = limits.used_up(after).filter(|_| too_fast) {
+                            return Err(self.stop(format!("{reason}: {quota}")));
+                        }
+                        permit.end(match throttled {
+                            true if too_fast => Outcome::TooFast { after, reason: &reason },
+                            true => Outcome::Overloaded(&reason),
+                            false => Outcome::Failed(&reason),
+                        });
+                        (reason, after)
+                    }
                     Fault::Stop(message) | Fault::BadRequest(message) => return Err(self.stop(message)),
                     Fault::TooLong(message) => {
+                        permit.end(Outcome::Answered);
                         return unit(Status::Failed, format!("too long for the model: {message}"), attempts);
                     }
-                    Fault::Refused(reason) => return unit(Status::Refused, reason, attempts),
+                    Fault::Refused(reason) => {
+                        permit.end(Outcome::Answered);
+                        return unit(Status::Refused, reason, attempts);
+                    }
                     Fault::Lacks(feature, message) => {
+                        permit.end(Outcome::Answered);
                         self.learn(feature, &message).await?;
                         attempts -= 1;
                         continue;
                     }
-                    Fault::Busy { reason, after, throttled } => {
-                        if throttled {
-                            self.pacer.throttled(&permit, after);
-                        }
-                        (reason, after)
-                    }
                 },
             };
-            drop(permit);
-            let Some(delay) = self.backoff.delay(attempts, after, &mut rand::rng()) else {
+            let delay = if self.pacer.is_outage() {
+                in_outage += 1;
+                Some(after.unwrap_or_default().min(LONGEST_WAIT))
+            } else {
+                self.backoff.delay(attempts - in_outage, after, &mut rand::rng())
+            };
+            let Some(delay) = delay else {
                 let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
-                let reason = format!("asked {times}; the last answer: {reason}");
-                return Err(AskError::Unit(Unanswered { status: Status::Failed, reason, attempts, outage: true }));
+                return unit(Status::Failed, format!("asked {times}; the last answer: {reason}"), attempts);
             };
             self.wait(delay).await?;
         }
+    }
+
+    /// Stores an answer before anyone sees it. Where another process has stored one for the same request, that one is used.
+    async fn keep(&self, new: NewResponse, response: Response, purpose: Purpose<'_>) -> Result<Answered, AskError> {
+        let key = new.key;
+        let stored = StoredResponse { id: 0, response: new.clone() };
+        let kept = if purpose.anew { self.store.replace(new).await? } else { self.store.put(new).await? };
+        if kept == Kept::Earlier
+            && let Some(earlier) = self.store.get(&key)?
+            && let Ok(answered) = self.answered(earlier)
+        {
+            return Ok(answered);
+        }
+        Ok(Answered { stored, response })
     }
 
     fn fault(&self, answer: &Answer, lacking: &Lacking) -> Fault {
@@ -276,10 +335,18 @@ impl Asker {
 
     /// Whether a request that did not get through can be sent again; else why the run ends.
     fn transport_fault(&self, error: &TransportError, attempts: u32) -> Result<(), AskError> {
-        let never_answered = self.answered.load(Ordering::Relaxed) == 0;
-        let nobody_there =
-            matches!(error, TransportError::Connect { .. }) && never_answered && attempts >= CONNECTS_BEFORE_GIVING_UP;
-        if nobody_there || !error.can_pass() { Err(self.stop(error.to_string())) } else { Ok(()) }
+        let connects = matches!(error, TransportError::Connect { .. });
+        if connects {
+            self.nobody_there(&error.to_string())?;
+        }
+        let given_up = connects && self.answers.load(Ordering::Relaxed) == 0 && attempts >= CONNECTS_BEFORE_GIVING_UP;
+        if given_up || !error.can_pass() { Err(self.stop(error.to_string())) } else { Ok(()) }
+    }
+
+    /// Ends the run where nothing was ever answered and all that comes back is no sign of a server that could.
+    fn nobody_there(&self, reason: &str) -> Result<(), AskError> {
+        let never_answered = self.answers.load(Ordering::Relaxed) == 0;
+        if never_answered && self.pacer.is_outage() { Err(self.stop(reason.to_owned())) } else { Ok(()) }
     }
 
     /// Ends the run. No request goes out after this, also not in the place of the one that was just answered.
@@ -317,57 +384,19 @@ impl Asker {
         Ok(())
     }
 
-    /// What the limits of tokens a minute are charged: the prompt and what may come back.
-    fn estimate(&self, request: &Request) -> u64 {
+    /// How large the request is, as far as that can be told before it is sent.
+    fn size(&self, request: &Request) -> Size {
         let texts =
             request.turns.iter().flat_map(|turn| &turn.parts).map(|part| estimate_tokens(&part.text)).sum::<u64>();
         let system = request.system.as_deref().map_or(0, estimate_tokens);
-        texts + system + estimate_tokens(&request.schema.json.to_string()) + EXPECTED_OUTPUT
+        let input = texts + system + estimate_tokens(&request.schema.json.to_string());
+        Size { input, output_limit: request.max_output_tokens.map(u64::from) }
     }
 
     /// The request's key and the hashes of its parts.
-    fn key(&self, request: &Request) -> (RequestKey, RequestParts) {
-        // Every field is named, so that a new one is an error here until someone decides whether it belongs to the key.
-        let Request { model, system, turns, schema, temperature, max_output_tokens, sample } = request;
-        let mut spoken = blake3::Hasher::new();
-        for turn in turns {
-            absorb(&mut spoken, &serde_json::json!(turn.role).to_string());
-            for part in &turn.parts {
-                // The cache mark changes the bill, not the answer.
-                absorb(&mut spoken, &part.text);
-            }
-        }
-        let parts = RequestParts {
-            system: digest(&[system.as_deref().unwrap_or("")]),
-            turns: spoken.finalize().to_hex().to_string(),
-            schema: digest(&[&schema.name, &schema.json.to_string()]),
-            settings: digest(&[
-                &self.model.name.provider,
-                &self.model.endpoint.base_url,
-                model,
-                &format!("{temperature:?}"),
-                &format!("{max_output_tokens:?}"),
-                &sample.to_string(),
-            ]),
-        };
-        let mut hasher = blake3::Hasher::new();
-        for part in ["interrater request 1", &parts.system, &parts.turns, &parts.schema, &parts.settings] {
-            absorb(&mut hasher, part);
-        }
-        (RequestKey::new(*hasher.finalize().as_bytes()), parts)
+    pub fn key(&self, request: &Request) -> (RequestKey, RequestParts) {
+        request_key(&self.model, request)
     }
-}
-
-/// Adds a text with its length, so that no two lists of texts look the same.
-fn absorb(hasher: &mut blake3::Hasher, text: &str) {
-    hasher.update(&(text.len() as u64).to_le_bytes());
-    hasher.update(text.as_bytes());
-}
-
-fn digest(texts: &[&str]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    texts.iter().for_each(|text| absorb(&mut hasher, text));
-    hasher.finalize().to_hex().to_string()
 }
 
 fn lack_in_words(feature: Feature) -> &'static str {

@@ -1,7 +1,7 @@
 //! What a job is about: which sessions, which units of which tasks, and where each run goes. Reads every session once, keeps none.
 
 use crate::codebook::{Codebook, Library, UnitKind};
-use crate::corpus::{self, Corpus, Place};
+use crate::corpus::{self, Corpus, Holder, Place};
 use crate::filter::{Filter, FilterError};
 use crate::run::FileVersion;
 use crate::session::{ReadError, SessionSummary};
@@ -88,6 +88,14 @@ impl Selection {
         }
     }
 
+    /// How many of the `units` units of the session are selected.
+    pub fn count(&self, session: usize, units: usize) -> usize {
+        match self {
+            Selection::All => units,
+            Selection::Some(chosen) => chosen.range((session, 0)..(session + 1, 0)).count(),
+        }
+    }
+
     /// Whether any unit of the session is selected.
     pub fn touches(&self, session: usize) -> bool {
         match self {
@@ -106,13 +114,13 @@ pub struct Sampling {
     pub shuffle: Option<u64>,
 }
 
-/// Reads every session once: its summary and the hashes of its files. Sessions that do not fulfil `filter` leave the corpus.
+/// Reads every session once: its summary and the hashes of its files. Sessions that cannot be read or do not fulfil `filter` leave the
+/// corpus.
 pub fn survey(
     corpus: &mut Corpus,
     filter: Option<&Filter>,
 ) -> Result<(Vec<SessionSummary>, Vec<FileVersion>), PlanError> {
-    let mut sessions =
-        corpus.read_all(|session| session.summary()).into_iter().collect::<Result<Vec<_>, ReadError>>()?;
+    let mut sessions = corpus.survey(|session| session.summary())?;
     if let Some(filter) = filter {
         let keep = filter.retain(&mut sessions)?;
         corpus.retain(&keep);
@@ -120,26 +128,51 @@ pub fn survey(
             return Err(PlanError::NothingLeft(keep.len()));
         }
     }
-    // One file may hold many sessions: it is hashed once.
-    let places: BTreeMap<&Path, &Place> =
-        corpus.sources().iter().flat_map(|source| &source.places).map(|place| (place.path.as_path(), place)).collect();
-    let inputs = places
+    let inputs = inputs(corpus)?;
+    Ok((sessions, inputs))
+}
+
+/// What the sessions are read from: each file once, though it may hold many sessions, and each repository once, though it may hold thousands of
+/// transcripts.
+fn inputs(corpus: &Corpus) -> Result<Vec<FileVersion>, PlanError> {
+    let mut files: BTreeMap<&Path, &Place> = BTreeMap::new();
+    let mut objects: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
+    let mut places: Vec<&Place> = corpus.sources().iter().flat_map(|source| &source.places).collect();
+    while let Some(place) = places.pop() {
+        match &place.holder {
+            Holder::File | Holder::Span { .. } | Holder::Rows(_) | Holder::Record(_) => {
+                files.insert(&place.path, place);
+            }
+            Holder::Blob { repository, id } => {
+                objects.entry(repository.shown()).or_default().insert(id.to_string());
+            }
+            Holder::Parts(parts) => places.extend(parts),
+        }
+    }
+    let mut inputs = files
         .into_par_iter()
         .map(|(path, place)| {
             let mut hasher = blake3::Hasher::new();
             place.hash(&mut hasher).map_err(|source| PlanError::Io { path: path.to_owned(), source })?;
-            Ok(FileVersion { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string() })
+            Ok(FileVersion { path: path.to_owned(), hash: hasher.finalize().to_hex().to_string(), commit: None })
         })
         .collect::<Result<Vec<_>, PlanError>>()?;
-    Ok((sessions, inputs))
+    for (path, ids) in objects {
+        let list: String = ids.into_iter().map(|id| id + "\n").collect();
+        let repository = corpus.repositories().iter().find(|repository| repository.path == path);
+        inputs.push(FileVersion {
+            path: path.to_owned(),
+            hash: blake3::hash(list.as_bytes()).to_hex().to_string(),
+            commit: repository.and_then(|repository| repository.commit.clone()),
+        });
+    }
+    inputs.sort();
+    Ok(inputs)
 }
 
 /// How many units of `kind` there are, and which are annotated.
 pub fn select(sessions: &[SessionSummary], kind: UnitKind, sampling: Sampling) -> (usize, Selection) {
-    let count = |session: &SessionSummary| match kind {
-        UnitKind::Session => 1,
-        UnitKind::Prompt => session.prompts,
-    };
+    let count = |session: &SessionSummary| count(session, kind);
     let total = sessions.iter().map(count).sum();
     let Some(limit) = sampling.limit.filter(|limit| *limit < total) else { return (total, Selection::All) };
     let mut all: Vec<(usize, usize)> =
@@ -149,6 +182,14 @@ pub fn select(sessions: &[SessionSummary], kind: UnitKind, sampling: Sampling) -
     }
     all.truncate(limit);
     (limit, Selection::Some(all.into_iter().collect()))
+}
+
+/// How many units of `kind` a session has.
+pub fn count(session: &SessionSummary, kind: UnitKind) -> usize {
+    match kind {
+        UnitKind::Session => 1,
+        UnitKind::Prompt => session.prompts,
+    }
 }
 
 /// The session at `at` of the corpus, read again.

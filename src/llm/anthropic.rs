@@ -2,8 +2,8 @@
 
 use super::fault::{self, Said};
 use super::{
-    Adapter, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, RateLimits, Request, Response, Role, Turn,
-    Unreadable,
+    Accounting, Adapter, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, PrefixCache, RateLimits, Request,
+    Response, Role, Told, Turn, Unreadable,
 };
 use crate::usage::Usage;
 use serde_json::{Map, Value, json};
@@ -28,6 +28,10 @@ const MAX_CACHE_MARKS: usize = 4;
 const SPEND_LIMITS: &[&str] = &["enforced_spend_limit_reached", "contract_spend_limit_reached"];
 
 impl Adapter for Anthropic {
+    fn prefix_cache(&self) -> PrefixCache {
+        PrefixCache::Marked
+    }
+
     fn encode(&self, base_url: &str, request: &Request, lacking: &Lacking) -> HttpRequest {
         let (system, turns) = request.conversation(lacking);
         let temperature = request.sent_temperature(lacking);
@@ -87,14 +91,22 @@ impl Adapter for Anthropic {
     }
 
     fn rate_limits(&self, header: HeaderLookup<'_>) -> RateLimits {
-        // Where input is limited apart from output, its limit is the one that long transcripts meet.
-        let of = |what: &str| {
-            let limit = |name: &str| fault::limit(header, &format!("anthropic-ratelimit-{name}-{what}"));
-            (limit("requests"), limit("input-tokens").or_else(|| limit("tokens")))
+        let told = |name: &str| Told {
+            limit: fault::limit(header, &format!("anthropic-ratelimit-{name}-limit")),
+            left: fault::limit(header, &format!("anthropic-ratelimit-{name}-remaining")),
+            reset: fault::until(header, &format!("anthropic-ratelimit-{name}-reset")),
         };
-        let (requests, tokens) = of("limit");
-        let (requests_left, tokens_left) = of("remaining");
-        RateLimits { requests, requests_left, tokens, tokens_left }
+        RateLimits {
+            requests: told("requests"),
+            // The sum of the next two, or a workspace's own limit where that is the tighter one.
+            tokens: told("tokens"),
+            input_tokens: told("input-tokens"),
+            output_tokens: told("output-tokens"),
+        }
+    }
+
+    fn accounting(&self) -> Accounting {
+        Accounting::WithoutCached
     }
 }
 
@@ -268,7 +280,7 @@ mod tests {
                 "max_tokens": 500,
                 "system": "You annotate.",
                 "messages": [{ "role": "user", "content": [
-                    { "type": "text", "text": "The transcript.", "cache_control": { "type": "ephemeral" } },
+                    { "type": "text", "text": "The transcript.\n\n", "cache_control": { "type": "ephemeral" } },
                     { "type": "text", "text": "What is its label?" },
                 ] }],
                 "output_config": { "format": { "type": "json_schema", "schema": request().schema.json } },
@@ -463,20 +475,32 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_input_are_preferred() {
-        let mut list = vec![
+    fn limits_of_input_and_of_output_are_told_apart() {
+        let list = [
+            ("date", "Sat, 21 Nov 2026 08:00:00 GMT"),
             ("anthropic-ratelimit-requests-limit", "50"),
             ("anthropic-ratelimit-requests-remaining", "49"),
+            ("anthropic-ratelimit-requests-reset", "2026-11-21T08:00:01Z"),
             ("anthropic-ratelimit-tokens-limit", "38000"),
-            ("anthropic-ratelimit-tokens-remaining", "37000"),
+            ("anthropic-ratelimit-tokens-remaining", "36000"),
+            ("anthropic-ratelimit-input-tokens-limit", "30000"),
+            ("anthropic-ratelimit-input-tokens-remaining", "29000"),
+            ("anthropic-ratelimit-output-tokens-limit", "8000"),
+            ("anthropic-ratelimit-output-tokens-remaining", "7000"),
+            ("anthropic-ratelimit-output-tokens-reset", "2026-11-21T08:00:30Z"),
         ];
-        let told = Anthropic.rate_limits(&headers(&list));
-        let expected =
-            RateLimits { requests: Some(50), requests_left: Some(49), tokens: Some(38_000), tokens_left: Some(37_000) };
-        assert_eq!(told, expected);
-        list.push(("anthropic-ratelimit-input-tokens-limit", "30000"));
-        list.push(("anthropic-ratelimit-input-tokens-remaining", "29000"));
-        let told = Anthropic.rate_limits(&headers(&list));
-        assert_eq!((told.tokens, told.tokens_left), (Some(30_000), Some(29_000)));
+        let told = |limit, left, reset: Option<u64>| Told {
+            limit: Some(limit),
+            left: Some(left),
+            reset: reset.map(Duration::from_secs),
+        };
+        let expected = RateLimits {
+            requests: told(50, 49, Some(1)),
+            tokens: told(38_000, 36_000, None),
+            input_tokens: told(30_000, 29_000, None),
+            output_tokens: told(8_000, 7_000, Some(30)),
+        };
+        assert_eq!(Anthropic.rate_limits(&headers(&list)), expected);
+        assert_eq!(Anthropic.rate_limits(&no_headers), RateLimits::default());
     }
 }

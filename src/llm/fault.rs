@@ -257,16 +257,54 @@ pub(super) fn wait(header: HeaderLookup<'_>) -> Option<Duration> {
         if let Some(wait) = seconds(text.clone(), 1.0) {
             return Some(wait);
         }
-        let date = |text: String| Some(rfc2822::parse(text.trim()).ok()?.timestamp());
-        // The server's own clock is the one that its date was made by.
-        let now = header("date").and_then(date).unwrap_or_else(Timestamp::now);
-        Some(Duration::try_from(date(text)?.duration_since(now)).unwrap_or_default())
+        let time = rfc2822::parse(text.trim()).ok()?.timestamp();
+        Some(Duration::try_from(time.duration_since(server_time(header))).unwrap_or_default())
     })
 }
 
 /// A limit in a header.
 pub(super) fn limit(header: HeaderLookup<'_>, name: &str) -> Option<u64> {
     header(name)?.trim().parse().ok()
+}
+
+/// A span of time in a header, as OpenAI writes it: `6m0s`, `120ms`, `1h2m3.5s`; plain seconds at some compatible servers.
+pub(super) fn span(header: HeaderLookup<'_>, name: &str) -> Option<Duration> {
+    let text = header(name)?;
+    let mut rest = Some(text.trim()).filter(|text| !text.is_empty())?;
+    if let Ok(seconds) = rest.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number = rest[..unit_at].parse::<f64>().ok()?;
+        let unit_end = rest[unit_at..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |length| unit_at + length);
+        seconds += number
+            * match &rest[unit_at..unit_end] {
+                "d" => 86_400.0,
+                "h" => 3_600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &rest[unit_end..];
+    }
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// How long it is until a time in a header, as Anthropic writes it: `2026-11-21T08:00:30Z`. What is past is zero.
+pub(super) fn until(header: HeaderLookup<'_>, name: &str) -> Option<Duration> {
+    let time: Timestamp = header(name)?.trim().parse().ok()?;
+    Some(Duration::try_from(time.duration_since(server_time(header))).unwrap_or_default())
+}
+
+/// The server's own clock, which is the one that its times were made by, or ours.
+fn server_time(header: HeaderLookup<'_>) -> Timestamp {
+    let date = |text: String| Some(rfc2822::parse(text.trim()).ok()?.timestamp());
+    header("date").and_then(date).unwrap_or_else(Timestamp::now)
 }
 
 fn pattern(text: &str) -> Regex {
@@ -351,6 +389,45 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_is_read_as_a_span_or_as_a_time() {
+        let spans = [
+            ("6m0s", Some(360.0)),
+            ("120ms", Some(0.12)),
+            (" 1h2m3.5s ", Some(3_723.5)),
+            ("1s", Some(1.0)),
+            ("2m59.56s", Some(179.56)),
+            ("11.38", Some(11.38)),
+            ("1d", Some(86_400.0)),
+            ("0s", Some(0.0)),
+            ("5", Some(5.0)),
+            ("", None),
+            ("soon", None),
+            ("5 parsecs", None),
+            ("m", None),
+            ("-5", None),
+            ("1e300s", None),
+        ];
+        for (text, seconds) in spans {
+            let read = span(&|name| (name == "reset").then(|| text.to_owned()), "reset");
+            assert_eq!(read.map(|read| read.as_secs_f64()), seconds, "{text}");
+        }
+        let times = [
+            ("2026-11-21T08:00:30Z", Some(30)),
+            ("2026-11-21T09:00:00+01:00", Some(0)),
+            ("2026-11-21T07:59:00Z", Some(0)),
+            ("2026-11-22T08:00:00Z", Some(86_400)),
+            ("tomorrow", None),
+        ];
+        for (text, seconds) in times {
+            let header = |name: &str| match name {
+                "date" => Some("Sat, 21 Nov 2026 08:00:00 GMT".to_owned()),
+                _ => Some(text.to_owned()),
+            };
+            assert_eq!(until(&header, "reset").map(|left| left.as_secs()), seconds, "{text}");
+        }
+    }
+
+    #[test]
     fn a_long_message_is_cut_at_a_character() {
         let long = line(400, &"é".repeat(1000));
         assert_eq!(long.chars().count(), "HTTP 400: ".len() + MESSAGE_CHARS + 1);
@@ -389,8 +466,13 @@ mod tests {
         }
 
         #[test]
-        fn no_header_makes_the_wait_panic(text in ".*") {
-            wait(&|_| Some(text.clone()));
+        fn no_header_makes_the_wait_panic(text in ".*", digits in "[0-9.]{0,400}(|e|h|m|s|ms|Z)[0-9.-]{0,30}[smZ]?") {
+            for text in [text, digits] {
+                let header = |_: &str| Some(text.clone());
+                wait(&header);
+                span(&header, "x");
+                until(&header, "x");
+            }
         }
     }
 }

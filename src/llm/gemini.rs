@@ -238,7 +238,7 @@ mod tests {
             json!({
                 "systemInstruction": { "parts": [{ "text": "You annotate." }] },
                 "contents": [
-                    { "role": "user", "parts": [{ "text": "The transcript." }, { "text": "What is its label?" }] },
+                    { "role": "user", "parts": [{ "text": "The transcript.\n\n" }, { "text": "What is its label?" }] },
                     { "role": "model", "parts": [{ "text": "x" }] },
                     { "role": "user", "parts": [{ "text": "y" }] },
                 ],

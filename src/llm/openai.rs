@@ -2,8 +2,8 @@
 
 use super::fault::{self, Said};
 use super::{
-    Adapter, AnswerSchema, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, RateLimits, Request, Response,
-    Role, Turn, Unreadable,
+    Accounting, Adapter, AnswerSchema, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, RateLimits, Request,
+    Response, Role, Told, Turn, Unreadable,
 };
 use crate::usage::Usage;
 use serde_json::{Map, Value, json};
@@ -29,6 +29,9 @@ const TOO_LONG: &[&str] = &["context_length_exceeded", "exceed_context_size_erro
 /// The same in the words of servers without a code.
 const TOO_LONG_WORDS: &[&str] =
     &["maximum context length", "context window", "context length", "available context size", "prompt is too long"];
+
+/// What a limit of a day is called in a message.
+const A_DAYS_QUOTA: &[&str] = &["requests per day", "tokens per day", "(rpd)", "(tpd)"];
 
 /// A filter in front of the model.
 const FILTERED: &[&str] = &["invalid_prompt", "content_filter", "content_policy_violation"];
@@ -105,6 +108,10 @@ impl Adapter for OpenAi {
         if said.is(TOO_LONG) || long_text || (refused && said.mentions(TOO_LONG_WORDS)) {
             return Fault::TooLong(said.line());
         }
+        // A day's quota is told as a rate limit with a short wait: the next request would pass, and thousands would not.
+        if status == 429 && said.mentions(A_DAYS_QUOTA) {
+            return Fault::Stop(said.line());
+        }
         // A single request above the limit of a minute is told as a rate limit, but no wait helps.
         if status == 429 && said.mentions(&["request too large"]) {
             return Fault::TooLong(said.line());
@@ -116,12 +123,16 @@ impl Adapter for OpenAi {
     }
 
     fn rate_limits(&self, header: HeaderLookup<'_>) -> RateLimits {
-        RateLimits {
-            requests: fault::limit(header, "x-ratelimit-limit-requests"),
-            requests_left: fault::limit(header, "x-ratelimit-remaining-requests"),
-            tokens: fault::limit(header, "x-ratelimit-limit-tokens"),
-            tokens_left: fault::limit(header, "x-ratelimit-remaining-tokens"),
-        }
+        let told = |name: &str| Told {
+            limit: fault::limit(header, &format!("x-ratelimit-limit-{name}")),
+            left: fault::limit(header, &format!("x-ratelimit-remaining-{name}")),
+            reset: fault::span(header, &format!("x-ratelimit-reset-{name}")),
+        };
+        RateLimits { requests: told("requests"), tokens: told("tokens"), ..RateLimits::default() }
+    }
+
+    fn accounting(&self) -> Accounting {
+        Accounting::OutputLimit
     }
 }
 
@@ -131,7 +142,7 @@ fn message(turn: &Turn) -> Value {
         Role::User => "user",
         Role::Assistant => "assistant",
     };
-    let text = turn.parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("\n\n");
+    let text: String = turn.parts.iter().map(|part| part.text.as_str()).collect();
     json!({ "role": role, "content": text })
 }
 
@@ -352,6 +363,8 @@ mod tests {
         ] {
             assert_eq!(fault(status, &body(kind, code)), Fault::Stop(format!("HTTP {status} {code}: m")));
         }
+        let of_a_day = r#"{"error":{"message":"Rate limit reached for some-model on requests per day (RPD): Limit 200, Used 200. Please try again in 7m12s.","type":"requests","code":"rate_limit_exceeded"}}"#;
+        assert!(matches!(fault(429, of_a_day), Fault::Stop(said) if said.contains("7m12s")));
     }
 
     #[test]
@@ -496,15 +509,15 @@ mod tests {
         let told = OpenAi.rate_limits(&headers(&[
             ("x-ratelimit-limit-requests", "500"),
             ("x-ratelimit-remaining-requests", "499"),
+            ("x-ratelimit-reset-requests", "120ms"),
             ("x-ratelimit-limit-tokens", "30000"),
             ("x-ratelimit-remaining-tokens", "29000"),
             ("x-ratelimit-reset-tokens", "6m0s"),
         ]));
         let expected = RateLimits {
-            requests: Some(500),
-            requests_left: Some(499),
-            tokens: Some(30_000),
-            tokens_left: Some(29_000),
+            requests: Told { limit: Some(500), left: Some(499), reset: Some(Duration::from_millis(120)) },
+            tokens: Told { limit: Some(30_000), left: Some(29_000), reset: Some(Duration::from_secs(360)) },
+            ..RateLimits::default()
         };
         assert_eq!(told, expected);
         assert_eq!(OpenAi.rate_limits(&no_headers), RateLimits::default());

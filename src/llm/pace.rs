@@ -1,38 +1,58 @@
-//! When the next request may go: takes the limits and what servers say, gives permits.
+//! When the next request may go: takes the limits, what servers say and how requests end; gives permits.
 //!
-//! Three gates stand in a row: a time before which nothing goes (the server asked for a pause), the number of requests in flight, and the
-//! requests and tokens a minute. Requests pass them one after the other in the order in which they came. That is what makes it fair: a long
-//! transcript would otherwise wait for a moment at which no short one takes what it saves up for, and such a moment does not come.
+//! What stands before a request, in this order: a time before which nothing goes (the server asked for a pause), an outage, in which single
+//! requests look whether it is over ([`breaker`]), the number of requests in flight ([`concurrency`]), and limits of requests and tokens a
+//! minute ([`gate`]) against which a request counts what it will use, most likely ([`learnt`]). Requests pass one after the other in the
+//! order in which they came. That is what makes it fair: a long transcript would otherwise wait for a moment at which no short one takes
+//! what it saves up for, and such a moment does not come.
 
+mod breaker;
+mod bucket;
+mod concurrency;
 mod gate;
+mod learnt;
+mod window;
 
-use super::RateLimits;
+pub use breaker::Outage;
+pub use learnt::{Size, Snapshot};
+
 use super::retry::LONGEST_WAIT;
-use gate::{Gate, Told};
-use std::sync::atomic::{AtomicBool, Ordering};
+use super::{Accounting, RateLimits};
+use crate::usage::Usage;
+use breaker::{Breaker, Broken};
+use concurrency::Concurrency;
+use gate::Gate;
+use learnt::{Charge, Learnt};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How long all must go well before one more request may be in flight.
-const HEALTHY_WINDOW: Duration = Duration::from_secs(5);
+/// A request that is so many times larger than most is one that the server may have no room for, while it has for others.
+const LARGE: f64 = 2.5;
+/// How long a large request that the server has no room for holds the others: until they have shown whether there is room for them.
+const DOUBT: Duration = Duration::from_secs(1);
+/// The step by which the usual size is tracked: half of the sizes are above it, half below.
+const SIZE_STEP: f64 = 1.05;
 
-/// Steps from none to all of the configured concurrency, for large ones; small ones grow one by one.
-const STEPS: usize = 32;
-
-/// The limits that the user sets.
+/// The limits that the user sets. Where one is `None`, what the server says of it is followed, if it says anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Requests in flight at most; 0 counts as 1.
     pub concurrency: usize,
-    /// Requests a minute; `None` follows what the server says, if it says anything.
+    /// Requests a minute.
     pub requests_per_minute: Option<u64>,
-    /// Tokens a minute; `None` follows what the server says, if it says anything.
+    /// Tokens a minute, input and output together.
     pub tokens_per_minute: Option<u64>,
+    /// Input tokens a minute, as the server counts them.
+    pub input_tokens_per_minute: Option<u64>,
+    /// Output tokens a minute.
+    pub output_tokens_per_minute: Option<u64>,
+    /// How long all requests may fail.
+    pub patience: Duration,
 }
 
-/// Lets requests go at the pace of one endpoint. Clones share it.
+/// Lets requests go at the pace of one model at one endpoint. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Pacer {
     shared: Arc<Shared>,
@@ -40,7 +60,6 @@ pub struct Pacer {
 
 #[derive(Debug)]
 struct Shared {
-    limits: Limits,
     /// Held by the request that is next; waiting for it is first come, first served.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -51,58 +70,192 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     not_before: Instant,
-    in_flight: usize,
-    concurrency: usize,
-    /// When the concurrency was last halved.
-    halved: Option<Instant>,
-    /// When the concurrency last grew or an answer was throttled: a healthy window begins here.
-    unhealthy: Instant,
-    requests: Option<Gate>,
-    tokens: Option<Gate>,
-    /// Tokens used beyond what was estimated and paid.
-    debt: u64,
-    sent: Sent,
+    breaker: Breaker,
+    concurrency: Concurrency,
+    /// Of requests, of tokens, of input tokens, of output tokens.
+    gates: [Gate; 4],
+    learnt: Learnt,
+    /// The size that half of the requests exceed, in tokens; zero before the first.
+    usual: f64,
 }
 
-/// What has been let go since the start.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sent {
-    requests: u64,
-    tokens: u64,
+/// How a request ended, as far as the pace is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome<'r> {
+    /// With an answer, or with a refusal that concerns this request alone: the server is well.
+    Answered,
+    /// We are too fast (429).
+    TooFast {
+        /// The wait that the server asks for.
+        after: Option<Duration>,
+        /// What it said.
+        reason: &'r str,
+    },
+    /// The server has too much to do, or took too long.
+    Overloaded(&'r str),
+    /// The server is broken or cannot be reached.
+    Failed(&'r str),
 }
 
-/// Why a gate lets the next request wait.
+/// What is still between a request and its permit.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    charge: Charge,
+    prices: [u64; 4],
+    owed: [u64; 4],
+}
+
+/// Why the next request has to wait.
 enum Closed {
     For(Duration),
     UntilChange,
 }
 
-/// The leave to have one request in flight, until it is dropped.
+/// The leave to have one request in flight. Whoever drops it without [`Permit::end`] says nothing of how the request ended.
 #[derive(Debug)]
 pub struct Permit {
-    place: Place,
+    shared: Arc<Shared>,
     at: Instant,
-    sent: Sent,
-    throttled: AtomicBool,
+    size: Size,
+    claim: Claim,
+    /// What had been let go through each gate, this request included.
+    let_go: [u64; 4],
+    is_look: bool,
+    is_over: bool,
 }
 
-/// A place among the requests in flight.
-#[derive(Debug)]
-struct Place(Arc<Shared>);
+impl Pacer {
+    /// A pacer with nothing in flight, for a server that counts tokens in this way.
+    pub fn new(limits: Limits, accounting: Accounting) -> Pacer {
+        Pacer::knowing(limits, accounting, Snapshot::default())
+    }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.state().in_flight -= 1;
-        self.0.changed.notify_one();
+    /// A pacer that knows what an earlier one has learnt of the same model.
+    pub fn knowing(limits: Limits, accounting: Accounting, known: Snapshot) -> Pacer {
+        let Limits {
+            concurrency,
+            requests_per_minute,
+            tokens_per_minute,
+            input_tokens_per_minute,
+            output_tokens_per_minute,
+            patience,
+        } = limits;
+        let own = [requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute];
+        let state = State {
+            not_before: Instant::now(),
+            breaker: Breaker::new(patience),
+            concurrency: Concurrency::new(concurrency),
+            gates: own.map(Gate::new),
+            learnt: Learnt::new(accounting, known),
+            usual: 0.0,
+        };
+        let shared = Shared { turn: tokio::sync::Mutex::new(()), state: Mutex::new(state), changed: Notify::new() };
+        Pacer { shared: Arc::new(shared) }
+    }
+
+    /// Waits until a request of this size may go; an error says that nothing was answered for as long as the user has patience.
+    ///
+    /// A request that is larger than the limit of a whole minute goes after it has paid for a whole minute.
+    ///
+    /// Dropping the future gives the place in the line up; what was paid stays paid.
+    pub async fn admit(&self, size: Size) -> Result<Permit, Outage> {
+        let _turn = self.shared.turn.lock().await;
+        let mut claim = None;
+        loop {
+            let closed = {
+                let mut state = self.shared.state();
+                let now = Instant::now();
+                let claim = claim.get_or_insert_with(|| state.claim(size));
+                match state.pass(claim, now)? {
+                    Some(closed) => closed,
+                    None => {
+                        let (let_go, is_look) = state.enter(claim, now);
+                        let claim = *claim;
+                        let shared = Arc::clone(&self.shared);
+                        return Ok(Permit { shared, at: now, size, claim, let_go, is_look, is_over: false });
+                    }
+                }
+            };
+            match closed {
+                // Whether the time has passed or something has changed: all is looked at anew.
+                Closed::For(wait) => drop(tokio::time::timeout(wait, self.shared.changed.notified()).await),
+                Closed::UntilChange => self.shared.changed.notified().await,
+            }
+        }
+    }
+
+    /// How many requests may be in flight now: at most the configured number.
+    pub fn concurrency(&self) -> usize {
+        self.shared.state().concurrency.level()
+    }
+
+    /// How many requests are in flight.
+    pub fn in_flight(&self) -> usize {
+        self.shared.state().concurrency.in_flight()
+    }
+
+    /// Whether everything fails, so that requests wait until the server is back.
+    pub fn is_outage(&self) -> bool {
+        self.shared.state().breaker.is_open()
+    }
+
+    /// What was learnt of the model.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.state().learnt.snapshot()
+    }
+}
+
+impl Permit {
+    /// Follows the limits that the answer's headers tell. The user's own limits are never exceeded.
+    pub fn observe(&self, limits: &RateLimits) {
+        let RateLimits { requests, tokens, input_tokens, output_tokens } = *limits;
+        let told = [requests, tokens, input_tokens, output_tokens];
+        if told.iter().all(|told| told.limit.is_none()) {
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.shared.state();
+        for ((gate, told), let_go) in state.gates.iter_mut().zip(told).zip(self.let_go) {
+            gate.follow(told, self.at, let_go, now);
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// Corrects what was charged by what the request has used, and learns from it.
+    pub fn settle(&self, usage: &Usage) {
+        let mut state = self.shared.state();
+        state.learnt.learn(self.size, usage);
+        let actual = state.learnt.actual(self.size, usage);
+        state.correct(self, actual);
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// The request has ended.
+    pub fn end(mut self, outcome: Outcome<'_>) {
+        self.is_over = true;
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state();
+        state.end(&self, outcome, Instant::now());
+        state.concurrency.leave();
+        drop(state);
+        shared.changed.notify_one();
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if !self.throttled.load(Ordering::Relaxed) {
-            let shared = &self.place.0;
-            shared.state().recover(shared.limits.concurrency);
+        if self.is_over {
+            return;
         }
+        let mut state = self.shared.state();
+        if self.is_look {
+            state.breaker.give_up();
+        }
+        state.concurrency.leave();
+        drop(state);
+        self.shared.changed.notify_one();
     }
 }
 
@@ -113,166 +266,91 @@ impl Shared {
     }
 }
 
-impl Pacer {
-    /// A pacer with nothing in flight.
-    pub fn new(limits: Limits) -> Pacer {
-        let limits = Limits { concurrency: limits.concurrency.max(1), ..limits };
-        let now = Instant::now();
-        let state = State {
-            not_before: now,
-            in_flight: 0,
-            concurrency: limits.concurrency,
-            halved: None,
-            unhealthy: now,
-            requests: limits.requests_per_minute.map(Gate::new),
-            tokens: limits.tokens_per_minute.map(Gate::new),
-            debt: 0,
-            sent: Sent::default(),
-        };
-        let shared =
-            Shared { limits, turn: tokio::sync::Mutex::new(()), state: Mutex::new(state), changed: Notify::new() };
-        Pacer { shared: Arc::new(shared) }
-    }
-
-    /// Waits until a request of about `tokens` tokens may go.
-    ///
-    /// One that is larger than the limit of a whole minute goes after it has paid for a whole minute: then the server's own bucket is as
-    /// full as it gets, and whether it takes the request is for it to say, since `tokens` is an estimate.
-    ///
-    /// Dropping the future gives the place up; what was paid stays paid.
-    pub async fn admit(&self, tokens: u64) -> Permit {
-        let _turn = self.shared.turn.lock().await;
-        // Held from here on: a place is given back also where this future is dropped amid the waits below.
-        let place = self.pass(|state| state.enter().map(|()| Place(Arc::clone(&self.shared)))).await;
-        let mut request = 1;
-        self.pass(|state| State::pay(&mut state.requests, &mut request)).await;
-        // Taken over at the first look: `None` until it is the tokens' turn.
-        let mut owed = None;
-        let paid = self.pass(|state| {
-            let limit = state.tokens.as_ref().map_or(0, Gate::per_minute);
-            let owed = owed.get_or_insert_with(|| tokens.min(limit) + std::mem::take(&mut state.debt));
-            State::pay(&mut state.tokens, owed)?;
-            state.sent.requests += 1;
-            state.sent.tokens += tokens;
-            Ok(state.sent)
-        });
-        let sent = paid.await;
-        Permit { place, at: Instant::now(), sent, throttled: AtomicBool::new(false) }
-    }
-
-    /// Waits until a gate is open. The pause is looked at first, and again after every wait: it may have been asked for meanwhile.
-    async fn pass<T>(&self, mut gate: impl FnMut(&mut State) -> Result<T, Closed>) -> T {
-        loop {
-            let closed = {
-                let mut state = self.shared.state();
-                match state.pause().and_then(|()| gate(&mut state)) {
-                    Ok(passed) => return passed,
-                    Err(closed) => closed,
-                }
-            };
-            match closed {
-                // Whether the time has passed or something has changed: both are looked at anew.
-                Closed::For(wait) => drop(tokio::time::timeout(wait, self.shared.changed.notified()).await),
-                Closed::UntilChange => self.shared.changed.notified().await,
-            }
-        }
-    }
-
-    /// Lets nothing go for this long, or [`LONGEST_WAIT`] if that is shorter; a pause that is already longer stays.
-    pub fn hold(&self, pause: Duration) {
-        let mut state = self.shared.state();
-        state.not_before = state.not_before.max(Instant::now() + pause.min(LONGEST_WAIT));
-    }
-
-    /// The server says that we are too fast: halves the requests in flight, and holds all of them for as long as it asks.
-    ///
-    /// Answers to requests that went before the last halving are its echo: they halve nothing again. Those in flight beyond the new limit
-    /// end in their own time.
-    pub fn throttled(&self, permit: &Permit, after: Option<Duration>) {
-        permit.throttled.store(true, Ordering::Relaxed);
-        let mut state = self.shared.state();
-        state.unhealthy = Instant::now();
-        if state.halved.is_none_or(|halved| permit.at > halved) {
-            state.concurrency = (state.concurrency / 2).max(1);
-            state.halved = Some(state.unhealthy);
-        }
-        drop(state);
-        if let Some(after) = after {
-            self.hold(after);
-        }
-    }
-
-    /// Charges what a request used beyond its estimate: later requests wait for it.
-    ///
-    /// A smaller use gives nothing back, for servers charge what a request might use; where they do give back, [`Pacer::observe`] sees it.
-    pub fn settle(&self, estimate: u64, actual: u64) {
-        let mut state = self.shared.state();
-        let Some(limit) = state.tokens.as_ref().map(Gate::per_minute) else { return };
-        // Servers forget after a minute, and so may we.
-        state.debt = state.debt.saturating_add(actual.saturating_sub(estimate)).min(limit);
-    }
-
-    /// Follows the limits that the answer to this permit's request told. The user's own limits are never exceeded.
-    ///
-    /// What was left is as old as the request: what has been let go since is taken off, what has been refilled since is added.
-    pub fn observe(&self, permit: &Permit, limits: RateLimits) {
-        let RateLimits { requests, requests_left, tokens, tokens_left } = limits;
-        let own = self.shared.limits;
-        let age = permit.at.elapsed();
-        let mut state = self.shared.state();
-        let spent = Sent {
-            requests: state.sent.requests - permit.sent.requests,
-            tokens: state.sent.tokens - permit.sent.tokens,
-        };
-        if let Some(limit) = requests {
-            let told = Told { limit, left: requests_left, age, spent: spent.requests };
-            Gate::follow(&mut state.requests, own.requests_per_minute, told);
-        }
-        if let Some(limit) = tokens {
-            let told = Told { limit, left: tokens_left, age, spent: spent.tokens };
-            Gate::follow(&mut state.tokens, own.tokens_per_minute, told);
-        }
-        drop(state);
-        self.shared.changed.notify_one();
-    }
-
-    /// How many requests may be in flight now: the configured number, or less after throttled answers.
-    pub fn concurrency(&self) -> usize {
-        self.shared.state().concurrency
-    }
-
-    /// How many requests are in flight.
-    pub fn in_flight(&self) -> usize {
-        self.shared.state().in_flight
-    }
-}
-
 impl State {
-    fn pause(&self) -> Result<(), Closed> {
-        let left = self.not_before.saturating_duration_since(Instant::now());
-        if left.is_zero() { Ok(()) } else { Err(Closed::For(left)) }
+    /// What a request of this size has to pay.
+    fn claim(&mut self, size: Size) -> Claim {
+        let charge = self.learnt.charge(size);
+        let amounts = charge.amounts();
+        let prices = std::array::from_fn(|at| self.gates[at].price(amounts[at]));
+        let owed = std::array::from_fn(|at| self.gates[at].owed(prices[at]));
+        Claim { charge, prices, owed }
     }
 
-    fn enter(&mut self) -> Result<(), Closed> {
-        if self.in_flight >= self.concurrency {
-            return Err(Closed::UntilChange);
+    /// Whether the next request may go, else for how long not.
+    fn pass(&mut self, claim: &mut Claim, now: Instant) -> Result<Option<Closed>, Outage> {
+        match self.breaker.pass(now) {
+            Ok(()) => {}
+            Err(Broken::For(wait) | Broken::UntilLooked(wait)) => return Ok(Some(Closed::For(wait))),
+            Err(Broken::Outage(outage)) => return Err(outage),
         }
-        self.in_flight += 1;
-        Ok(())
+        if now < self.not_before {
+            return Ok(Some(Closed::For(self.not_before - now)));
+        }
+        if !self.concurrency.has_place() {
+            return Ok(Some(Closed::UntilChange));
+        }
+        let amounts = claim.charge.amounts();
+        let closed = self.gates.iter_mut().enumerate().filter_map(|(at, gate)| {
+            // All of them are paid at the same time: the first that asks for more is the next to look at.
+            gate.open(amounts[at], claim.prices[at], &mut claim.owed[at], now).err()
+        });
+        Ok(closed.min().map(Closed::For))
     }
 
-    fn pay(gate: &mut Option<Gate>, owed: &mut u64) -> Result<(), Closed> {
-        gate.as_mut().map_or(Ok(()), |gate| gate.pay(owed).map_err(Closed::For))
+    /// Lets the next request go; gives what has been let go through each gate, and whether it is a look at an outage.
+    fn enter(&mut self, claim: &Claim, now: Instant) -> ([u64; 4], bool) {
+        self.concurrency.enter();
+        let tokens = (claim.charge.tokens as f64).max(1.0);
+        self.usual = match self.usual {
+            0.0 => tokens,
+            usual if tokens > usual => usual * SIZE_STEP,
+            usual => usual / SIZE_STEP,
+        };
+        let amounts = claim.charge.amounts();
+        for (at, gate) in self.gates.iter_mut().enumerate() {
+            gate.pass(amounts[at], claim.prices[at], now);
+        }
+        (std::array::from_fn(|at| self.gates[at].let_go()), self.breaker.enter())
     }
 
-    /// One answer went well: after a window of such answers the concurrency grows again.
-    fn recover(&mut self, maximum: usize) {
-        if self.concurrency < maximum && self.unhealthy.elapsed() >= HEALTHY_WINDOW {
-            self.concurrency = (self.concurrency + (maximum / STEPS).max(1)).min(maximum);
-            self.unhealthy = Instant::now();
+    fn end(&mut self, permit: &Permit, outcome: Outcome<'_>, now: Instant) {
+        match outcome {
+            Outcome::Answered => {
+                if self.breaker.answered() {
+                    self.concurrency.restart(now);
+                }
+                self.concurrency.answered(permit.at);
+            }
+            Outcome::TooFast { after, reason } => {
+                self.breaker.throttled(permit.is_look, reason, permit.at, now);
+                // It has cost no tokens.
+                self.correct(permit, Charge { requests: 1, ..Charge::default() });
+                let after = after.unwrap_or_default().min(LONGEST_WAIT);
+                // What is much larger than the others may have found no room where they do: it waits alone.
+                let is_large = permit.claim.charge.tokens as f64 > self.usual * LARGE;
+                let after = if is_large { after.min(DOUBT) } else { after };
+                self.not_before = self.not_before.max(now + after);
+                if !is_large {
+                    self.concurrency.decrease(permit.at, now);
+                }
+            }
+            Outcome::Overloaded(reason) => {
+                self.breaker.throttled(permit.is_look, reason, permit.at, now);
+                self.concurrency.decrease(permit.at, now);
+            }
+            Outcome::Failed(reason) => self.breaker.failed(permit.is_look, reason, now),
+        }
+    }
+
+    fn correct(&mut self, permit: &Permit, actual: Charge) {
+        let actual = actual.amounts();
+        for (at, gate) in self.gates.iter_mut().enumerate() {
+            gate.correct(permit.at, permit.claim.prices[at], actual[at]);
         }
     }
 }
 
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

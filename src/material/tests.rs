@@ -1,8 +1,10 @@
 //! What a rater sees, what is left out and where that is said, and that no text can break out of its fence.
 
+use super::line::{HEAD_BYTES, HEAD_LINES, cut_middle, describe};
+use super::window::MARKS;
 use super::*;
-use crate::codebook::UnitKind;
-use crate::session::{Agent, Prompt, SessionBuilder};
+use crate::codebook::{Amount, UnitKind};
+use crate::session::{Agent, Channel, EventBody, InjectedSource, Prompt, SessionBuilder, ToolCategory, ToolOutcome};
 use crate::unit::units;
 use proptest::prelude::*;
 use serde_json::json;
@@ -100,9 +102,7 @@ fn the_start_is_cut_before_a_prompt_and_the_mark_stands_where_it_was() {
     assert_eq!(lines[1], format!("[… events {first}–{last} left out: {} events, {prompts} prompts …]", hidden.len()));
     assert_eq!(material.coverage.prompts, round((30 - prompts) as f64 / 30.0));
     let bytes = |numbers: &mut dyn Iterator<Item = u32>| -> usize {
-        numbers
-            .map(|number| describe(&session.events[number as usize - 1], Amount::default(), Amount::default()).1.len())
-            .sum()
+        numbers.map(|number| describe(&session.events[number as usize - 1], Amount::Full, Amount::Full).1.len()).sum()
     };
     let share = bytes(&mut material.shown.iter().copied()) as f64 / bytes(&mut (1..=117)) as f64;
     assert_eq!(material.coverage.tokens, round(share));
@@ -206,7 +206,7 @@ fn no_text_can_close_the_fence() {
             1 => _ = builder.push(None, EventBody::Commit { hash: "1".to_owned(), subject: mark_there.clone() }),
             _ => builder.model(&mark_there),
         }
-        assert_ne!(mark(&shown(&builder.finish(), 1, &sees(json!({})))), mark_there);
+        assert_ne!(mark(&shown(&builder.finish(), 0, &sees(json!({})))), mark_there);
     }
 }
 
@@ -252,6 +252,51 @@ fn session_of(bodies: Vec<EventBody>) -> Session {
         };
     }
     builder.finish()
+}
+
+/// The bytes with which two texts begin alike.
+fn common(a: &str, b: &str) -> usize {
+    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
+}
+
+#[test]
+fn each_prompts_material_is_the_one_before_it_and_what_came_since() {
+    let session = conversation(40, 60);
+    let sees = sees(json!({ "max_tokens": 1_000 }));
+    let materials: Vec<Material> = (1..=40).map(|ordinal| shown(&session, ordinal, &sees)).collect();
+    let mut fresh_starts = 0;
+    for pair in materials.windows(2) {
+        let (earlier, later) = (&pair[0].text, &pair[1].text);
+        let all_but_the_target = earlier.find(TARGET).unwrap();
+        assert!(estimate_tokens(later) <= 1_000);
+        if common(earlier, later) < all_but_the_target {
+            fresh_starts += 1;
+            assert!(estimate_tokens(later) <= 600, "half of the limit is free again");
+            assert!(later.starts_with("[1] USER: prompt 1 "), "the first prompt says what the session is about");
+        } else {
+            assert!(all_but_the_target == 0 || pair[1].branches.contains(&all_but_the_target));
+        }
+    }
+    assert!((1..=8).contains(&fresh_starts), "{fresh_starts}");
+}
+
+#[test]
+fn a_prompts_material_begins_as_its_sessions() {
+    let session = conversation(12, 60);
+    let whole = shown(&session, 0, &sees(json!({ "max_tokens": 80_000 })));
+    for ordinal in 1..=12 {
+        let material = shown(&session, ordinal, &sees(json!({ "max_tokens": 24_000 })));
+        let target = material.text.find(TARGET).unwrap();
+        assert!(common(&material.text, &whole.text) >= target && material.open == whole.open);
+        assert!(ordinal == 1 || whole.branches.contains(&target));
+    }
+}
+
+#[test]
+fn branches_are_where_prompts_begin() {
+    let material = shown(&conversation(3, 3), 3, &sees(json!({})));
+    let begins: Vec<&str> = material.branches.iter().map(|&at| &material.text[at..at + 8]).collect();
+    assert_eq!(begins, ["[5] USER", ">>> [9] "]);
 }
 
 proptest! {

@@ -219,6 +219,8 @@ pub fn run_details(run: &Manifest) -> String {
         .filter_map(|status| totals.status.get(status).map(|count| format!("{} {count}", status.name())))
         .collect();
     let usage = totals.usage;
+    let repositories = run.inputs.iter().any(|input| input.commit.is_some());
+    let inputs = format!("{} files{}", run.inputs.len(), if repositories { " and repositories" } else { "" });
     let mut lines = vec![
         ("run", run.run.clone()),
         (
@@ -232,7 +234,7 @@ pub fn run_details(run: &Manifest) -> String {
         ),
         ("rater", run.rater.clone()),
         ("endpoint", run.endpoint.clone().unwrap_or_else(|| "none".to_owned())),
-        ("inputs", format!("{} files", run.inputs.len())),
+        ("inputs", inputs),
         (
             "units",
             format!("{} ({}){}", totals.units, states.join(", "), if run.complete { "" } else { ", not complete" }),

@@ -1,7 +1,7 @@
 //! What was found, in one line, and what was left aside.
 
 use super::plural;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, FoundRepository};
 use crate::session::SessionSummary;
 use std::collections::BTreeMap;
 
@@ -41,4 +41,22 @@ pub fn skipped_lines(corpus: &Corpus) -> Vec<String> {
         lines.push(format!("skipped {} more files that are no transcript", skipped.len() - SHOWN));
     }
     lines
+}
+
+/// Repositories that were read instead of the files in their work trees: whoever named a folder may have meant those.
+pub fn repository_lines(corpus: &Corpus) -> Vec<String> {
+    corpus
+        .repositories()
+        .iter()
+        .map(|repository| {
+            let FoundRepository { path, references, checkpoints, is_bare, is_shallow, .. } = repository;
+            format!(
+                "note: {path} is a git repository with {count} of Entire: read from {references}{files}{commits}",
+                path = path.display(),
+                count = plural(*checkpoints as u64, "checkpoint"),
+                files = if *is_bare { "" } else { "; the files of its work tree are not searched" },
+                commits = if *is_shallow { "; a shallow clone, so commits of the sessions may be missing" } else { "" },
+            )
+        })
+        .collect()
 }

@@ -125,6 +125,11 @@ impl SessionBuilder {
         number
     }
 
+    /// How many prompts there are so far: the ordinal of the last one.
+    pub fn prompts(&self) -> u32 {
+        self.prompts
+    }
+
     /// The events so far.
     pub fn events(&self) -> &[Event] {
         &self.events
@@ -150,6 +155,8 @@ impl SessionBuilder {
             subagent_events: self.subagent_events,
             usage: self.usage,
             agent_percentage: self.agent_percentage,
+            checkpoints: Vec::new(),
+            labels: Vec::new(),
             read: self.read,
         }
     }

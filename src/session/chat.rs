@@ -6,13 +6,14 @@
 
 mod find;
 
-pub use find::{Conversation, Found, find, may_hold};
+pub use find::{Conversation, Found, find, find_in, may_hold};
 
 use super::calls::Calls;
 use super::content::{Part, calls, parts, result};
-use super::lines::{for_each_record, one_line};
+use super::copies::{self, Stored};
+use super::document::{End, Text, parse};
 use super::value::{number_of, text_of, time_of};
-use super::{Agent, Channel, InjectedSource, ReadReport, Session, SessionBuilder};
+use super::{Agent, Channel, InjectedSource, ReadError, ReadReport, Session, SessionBuilder};
 use crate::usage::Usage;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -42,43 +43,54 @@ impl Role {
     }
 }
 
-/// Reads the session `id` from the bytes of its conversation; of several files, which are copies, the first.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    let first = files.first();
-    let path = first.map(|(path, _)| path.clone()).unwrap_or_default();
-    let mut session = SessionBuilder::new(Agent::Chat, id, path);
-    let Some((_, bytes)) = first else { return session.finish() };
-    let mut document = one_line(bytes);
-    if document.trim_ascii_start().first() == Some(&b'[') {
-        document = [b"{\"messages\":", document.as_slice(), b"}"].concat();
-    }
+/// Reads the session `id` from the bytes of its conversation; of several copies, which are equal, the first.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let Some(first) = copies.first() else {
+        return Ok(SessionBuilder::new(Agent::Chat, id, PathBuf::new()).finish());
+    };
+    let mut session = SessionBuilder::new(Agent::Chat, id, first.path().to_owned());
+    let bytes = copies::load(first)?;
+    let text = Text::of(&bytes).named("messages");
     let mut report = ReadReport::default();
-    let mut conversations: Vec<Map<String, Value>> = Vec::new();
-    for_each_record(&document, &mut report, &mut |text| {
-        conversations.push(serde_json::from_str(text)?);
+    let document = text.document("messages", &mut report);
+    let mut messages: Vec<Map<String, Value>> = Vec::new();
+    document.for_each_message(is_message, &mut report, &mut |text| {
+        messages.push(serde_json::from_str(text)?);
         Ok(())
     });
+    report.bad += u64::from(document.end == End::More);
+    // Clients write a conversation as one record.
+    report.records = u64::from(document.has_messages);
     session.read = report;
-    for conversation in &conversations {
-        tell(conversation, &mut session);
-    }
-    session.finish()
+    let facts = document.fields.iter().filter_map(|(key, value)| Some((key.clone(), parse(value.get()).ok()?)));
+    tell(&facts.collect(), &messages, &mut session);
+    Ok(session.finish())
 }
 
-fn tell(conversation: &Map<String, Value>, session: &mut SessionBuilder) {
-    session.tick(time(conversation), true);
-    let model = text_of(conversation.get("model"));
+/// Whether an object is a message and not a part of one.
+fn is_message(text: &str) -> bool {
+    serde_json::from_str::<Map<String, Value>>(text).is_ok_and(|message| {
+        message.get("role").is_some_and(Value::is_string)
+            && (message.contains_key("content") || message.contains_key("tool_calls"))
+    })
+}
+
+fn tell(facts: &Map<String, Value>, messages: &[Map<String, Value>], session: &mut SessionBuilder) {
+    session.tick(time(facts), true);
+    let model = text_of(facts.get("model"));
     let mut calls = Calls::default();
     let mut usage = None;
-    let messages = conversation.get("messages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for message in messages.iter().filter_map(Value::as_object) {
+    for message in messages {
         if let Some(used) = message.get("usage").and_then(tokens) {
             *usage.get_or_insert_default() += used;
         }
         self::message(message, model.as_deref(), &mut calls, session);
     }
     // What the conversation says of itself as a whole stands for messages that say nothing.
-    session.usage += usage.or_else(|| tokens(conversation.get("usage")?)).unwrap_or_default();
+    session.usage += usage.or_else(|| tokens(facts.get("usage")?)).unwrap_or_default();
 }
 
 fn message(message: &Map<String, Value>, model: Option<&str>, calls: &mut Calls, session: &mut SessionBuilder) {
@@ -161,7 +173,7 @@ fn tokens(usage: &Value) -> Option<Usage> {
     let within = detail(&["prompt_tokens_details", "input_tokens_details"], "cached_tokens").unwrap_or(0).min(input);
     Some(Usage {
         input: input - within,
-        cached_input: within + count("cache_read_input_tokens").unwrap_or(0),
+        cached_input: within.saturating_add(count("cache_read_input_tokens").unwrap_or(0)),
         cache_write: count("cache_creation_input_tokens").unwrap_or(0),
         output,
         reasoning: reasoning.min(output),

@@ -1,25 +1,27 @@
 //! Reads Claude Code transcripts: JSON lines, one row a content block, with subagents in files of their own.
 //!
-//! Takes the bytes of a session's files; gives a [`Session`]. The rows' types are in `row`; `text` tells a human's words from what
+//! Takes a session's files; gives a [`Session`]. The rows' types are in `row`, what tells rows apart in `identity`; `text` tells a human's words from what
 //! the client put in; `steps` turns rows into what each says on its own, and `assemble` (with `queue` and `result`) into events.
 
 mod assemble;
-mod input;
-mod queue;
-mod result;
+mod identity;
+pub(super) mod input;
+pub(super) mod queue;
+pub(super) mod result;
 mod row;
 mod steps;
-mod text;
+pub(super) mod text;
 
+use super::copies::{self, Stored};
+use super::entire::without_date;
 use super::lines::for_each_record;
-use super::{Agent, ReadReport, Session, SessionBuilder};
+use super::{Agent, ReadError, ReadReport, Session, SessionBuilder};
 use row::{Flag, Present, Word};
 use serde::Deserialize;
-use std::cmp::Reverse;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use steps::Steps;
 
-/// How much of a file's beginning says when it begins.
+/// How much of a file's beginning says whose work it shows.
 const HEAD: usize = 256 * 1024;
 
 /// The marks by which a row is known.
@@ -30,8 +32,6 @@ struct Marks<'a> {
     kind: Word<'a>,
     #[serde(rename = "sessionId", borrow)]
     session: Word<'a>,
-    #[serde(borrow)]
-    timestamp: Word<'a>,
     #[serde(rename = "isSidechain")]
     sidechain: Option<Flag>,
     #[serde(rename = "leafUuid")]
@@ -121,40 +121,27 @@ fn cut_row(line: &[u8]) -> Option<String> {
     (!session.is_empty()).then(|| without_date(session).to_owned())
 }
 
-/// An id without the date (`2026-01-21-…`) that some containers put before it.
-fn without_date(id: &str) -> &str {
-    let dated = id.len() > 11
-        && id
-            .bytes()
-            .zip("0000-00-00-".bytes())
-            .all(|(b, mark)| if mark == b'0' { b.is_ascii_digit() } else { b == mark });
-    if dated { &id[11..] } else { id }
-}
-
-/// Reads one session from all its files: the transcript, copies of it, subagents' files. Rows that stand in several count once.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    let mut order: Vec<usize> = (0..files.len()).collect();
-    if files.len() > 1 {
-        // Pieces of one transcript in their order, and of copies that begin alike the longest first.
-        let begins: Vec<String> = files.iter().map(|(_, bytes)| first_time(bytes)).collect();
-        order.sort_by_key(|&file| (&begins[file], Reverse(files[file].1.len())));
-    }
+/// Reads one session from all its files: copies and pieces of the transcript, and the same of its subagents' transcripts. Rows that
+/// stand in several count once.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let mut threads = copies::unite(copies, identity::identify, |path, bytes| Some(subagent(path, bytes)))?;
+    threads.sort_by_key(|(subagent, _)| subagent.is_some());
+    let largest = threads.first().and_then(|(_, pieces)| pieces.iter().max_by_key(|piece| piece.bytes.len()));
+    let mut builder =
+        SessionBuilder::new(Agent::ClaudeCode, id, largest.map(|piece| piece.path.clone()).unwrap_or_default());
     let mut steps = Steps::default();
     let mut report = ReadReport::default();
-    let mut main: Option<(bool, usize, usize)> = None;
-    for file in order {
-        let (_, bytes) = &files[file];
-        for_each_record(bytes, &mut report, &mut |line| steps.line(line));
-        let (rows, subagent_rows) = steps.rows_here;
-        // A copy's rows are all known already, so a file is a subagent's only if it shows nothing but subagents.
-        let is_main = rows > 0 || subagent_rows == 0;
-        if main.is_none_or(|(known_main, length, _)| (is_main, bytes.len()) > (known_main, length)) {
-            main = Some((is_main, bytes.len(), file));
+    for (_, pieces) in threads {
+        for piece in pieces {
+            for_each_record(&piece.bytes, &mut report, &mut |line| steps.line(line));
         }
-        steps.end_file(&mut report);
     }
-    let path = main.map(|(_, _, file)| files[file].0.clone()).unwrap_or_default();
-    let mut builder = SessionBuilder::new(Agent::ClaudeCode, id, path);
+    for kind in &steps.unknown {
+        report.count_unknown(kind);
+    }
     for model in &steps.models {
         builder.model(model);
     }
@@ -162,22 +149,22 @@ pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
     builder.subagent_events = steps.subagent_events;
     builder.read = report;
     assemble::assemble(&steps.steps, &mut builder);
-    builder.finish()
+    Ok(builder.finish())
 }
 
-/// The time of a file's first row that has one.
-fn first_time(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(HEAD)];
-    let mut first = String::new();
+/// The name of a file that shows nothing but a subagent's work; none of any other file.
+fn subagent(path: &Path, bytes: &[u8]) -> Option<String> {
+    let mut subagents_only = None;
     let mut scratch = ReadReport::default();
-    for_each_record(head, &mut scratch, &mut |line| {
-        if first.is_empty() {
-            let marks: Marks<'_> = serde_json::from_str(line)?;
-            first.push_str(marks.timestamp.get());
+    for_each_record(&bytes[..bytes.len().min(HEAD)], &mut scratch, &mut |line| {
+        if subagents_only != Some(false) {
+            let Marks { sidechain, .. } = serde_json::from_str(line)?;
+            subagents_only = sidechain.map(|flag| flag.0).or(subagents_only);
         }
         Ok(())
     });
-    first
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    (subagents_only == Some(true)).then(|| name.into_owned())
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 //! `row` reads a record, `replay` finds what a fork copied from another thread, `conversation` tells the rest.
 
 mod conversation;
-mod injected;
-mod outcome;
+pub(super) mod injected;
+pub(super) mod outcome;
 mod replay;
 mod row;
 mod thread;
@@ -15,11 +15,10 @@ mod tokens;
 
 pub use thread::{Thread, thread};
 
-use super::{Agent, ReadReport, Session, SessionBuilder, lines};
-use memchr::memchr_iter;
+use super::copies::{self, Stored};
+use super::{Agent, ReadError, ReadReport, Session, SessionBuilder, lines};
 use row::{Body, Row};
-use std::cmp::Reverse;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The session that a file which begins with `head` belongs to: for a subagent's thread, that of the thread that started it.
 /// None if the file is not a Codex rollout.
@@ -27,65 +26,48 @@ pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
     thread(head, path).map(|thread| thread.parent.unwrap_or(thread.id))
 }
 
-/// Reads the session `id` from `files`: copies of its rollout, of which the longest is used, and rollouts of its subagents.
+/// Reads the session `id` from copies of its rollout, and of rollouts of its subagents.
 ///
 /// A subagent's rollout on its own is a session without prompts.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    let mut mains = Vec::new();
-    let mut subagents = Vec::new();
-    for file in files {
-        let (path, bytes) = file;
-        let thread = thread(bytes, path);
-        match thread {
-            Some(thread) if thread.subagent && thread.id != id => subagents.push((thread.id, file)),
-            _ => mains.push(file),
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let subagent = |path: &Path, bytes: &[u8]| {
+        let thread = thread(bytes, path).filter(|thread| thread.subagent && thread.id != id);
+        Some(thread.map(|thread| thread.id))
+    };
+    let mut threads = copies::unite(copies, row::identify, subagent)?;
+    threads.sort_by_key(|(subagent, _)| subagent.is_some());
+    let largest = threads.first().and_then(|(_, pieces)| pieces.iter().max_by_key(|piece| piece.bytes.len()));
+    let path = largest.map(|piece| piece.path.clone()).unwrap_or_default();
+    let mut session = SessionBuilder::new(Agent::Codex, id, path);
+    let mut report = ReadReport::default();
+    let mut rows = Vec::new();
+    for (subagent, pieces) in threads {
+        for piece in pieces {
+            lines::for_each_record(&piece.bytes, &mut report, &mut |text| {
+                match subagent {
+                    Some(_) => {
+                        serde_json::from_str::<serde::de::IgnoredAny>(text)?;
+                        session.subagent_events += 1;
+                    }
+                    None => rows.push(Row::parse(text)?),
+                }
+                Ok(())
+            });
         }
     }
-    mains.sort_by_key(|(path, bytes)| (Reverse(length(bytes)), path));
-    let path = mains.first().or_else(|| subagents.first().map(|(_, file)| file)).map(|(path, _)| path.clone());
-    let mut session = SessionBuilder::new(Agent::Codex, id, path.unwrap_or_default());
-    if let Some((_, bytes)) = mains.first() {
-        let mut report = ReadReport::default();
-        let rows = rows(bytes, &mut report);
-        session.read = report;
-        let copied = replay::copied_rows(&rows);
-        let first = rows.iter().find_map(|row| match &row.body {
-            Body::Meta { thread, forked, .. } => Some((thread.as_ref().is_some_and(|thread| thread.subagent), *forked)),
-            _ => None,
-        });
-        let (subagent, forked) = first.unwrap_or_default();
-        let inherits = forked || subagent || !copied.is_empty();
-        conversation::tell(rows, copied, subagent, inherits, &mut session);
-    }
-    // Copies of a subagent's rollout, too, count once, by the longest.
-    subagents.sort_by_key(|(thread, (path, bytes))| (thread.clone(), Reverse(length(bytes)), path.clone()));
-    subagents.dedup_by(|(later, _), (earlier, _)| later == earlier);
-    for (_, (_, bytes)) in subagents {
-        let mut report = ReadReport::default();
-        let mut records = 0;
-        lines::for_each_record(bytes, &mut report, &mut |text| {
-            serde_json::from_str::<serde::de::IgnoredAny>(text)?;
-            records += 1;
-            Ok(())
-        });
-        session.subagent_events += records;
-        session.read.absorb(report);
-    }
-    session.finish()
-}
-
-fn rows(bytes: &[u8], report: &mut ReadReport) -> Vec<Row> {
-    let mut rows = Vec::new();
-    lines::for_each_record(bytes, report, &mut |text| {
-        rows.push(Row::parse(text)?);
-        Ok(())
+    session.read = report;
+    let copied = replay::copied_rows(&rows);
+    let first = rows.iter().find_map(|row| match &row.body {
+        Body::Meta { thread, forked, .. } => Some((thread.as_ref().is_some_and(|thread| thread.subagent), *forked)),
+        _ => None,
     });
-    rows
-}
-
-/// By what the longest of several copies is found: lines first, since redaction changes the bytes.
-fn length(bytes: &[u8]) -> (usize, usize) {
-    (memchr_iter(b'\n', bytes).count(), bytes.len())
+    let (subagent, forked) = first.unwrap_or_default();
+    let inherits = forked || subagent || !copied.is_empty();
+    conversation::tell(rows, copied, subagent, inherits, &mut session);
+    Ok(session.finish())
 }
 
 #[cfg(test)]

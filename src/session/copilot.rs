@@ -11,13 +11,14 @@ mod row;
 mod timeline;
 mod tokens;
 
+use super::copies::{self, Stored};
 use super::value::text_of;
-use super::{Agent, ReadReport, Session, SessionBuilder, lines};
-use memchr::memchr_iter;
+use super::{Agent, ReadError, ReadReport, Session, SessionBuilder, lines};
 use row::Row;
 use serde_json::{Map, Value};
-use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use timeline::Timeline;
 
 /// Types of rows of which one is enough to know the format.
 const ROW_TYPES: &[&str] = &[
@@ -58,30 +59,47 @@ pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
     }
 }
 
-/// Reads the session `id` from copies of its transcript, of which the longest is used.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    let longest = files.iter().min_by_key(|(path, bytes)| (Reverse(length(bytes)), path));
-    let path = longest.map(|(path, _)| path.clone()).unwrap_or_default();
-    let mut session = SessionBuilder::new(Agent::Copilot, id, path);
-    if let Some((_, bytes)) = longest {
-        let mut report = ReadReport::default();
-        let rows = match timeline::session_id(bytes) {
-            Some(_) => timeline::rows(bytes, &mut report),
-            None => rows(bytes, &mut report),
-        };
-        session.read = report;
-        conversation::tell(rows, &mut session);
-    }
-    session.finish()
-}
-
-fn rows(bytes: &[u8], report: &mut ReadReport) -> Vec<Row> {
+/// Reads the session `id` from copies of its transcript.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let mut timeline: Option<Timeline> = None;
+    let threads = copies::unite(copies, row::identify, |path, bytes| {
+        if timeline::session_id(bytes).is_none() {
+            return Some(());
+        }
+        let copy = Timeline::read(path, bytes);
+        match &mut timeline {
+            Some(known) => known.unite(copy),
+            None => timeline = Some(copy),
+        }
+        None
+    })?;
+    let mut report = ReadReport::default();
     let mut rows = Vec::new();
-    lines::for_each_record(bytes, report, &mut |text| {
-        rows.push(Row::parse(text)?);
-        Ok(())
-    });
-    rows
+    let mut path = PathBuf::new();
+    let mut known = HashSet::new();
+    if let Some((_, pieces)) = threads.into_iter().next() {
+        path = pieces.iter().max_by_key(|piece| piece.bytes.len()).map(|piece| piece.path.clone()).unwrap_or_default();
+        for piece in pieces {
+            lines::for_each_record(&piece.bytes, &mut report, &mut |text| {
+                let row = Row::parse(text)?;
+                // A row that is written again, byte for byte, is the same row.
+                if row.id.is_empty() || row.is_call() || known.insert(blake3::hash(text.as_bytes())) {
+                    rows.push(row);
+                }
+                Ok(())
+            });
+        }
+    } else if let Some(timeline) = timeline {
+        (path, report) = (timeline.path.clone(), timeline.report.clone());
+        rows = timeline.into_rows();
+    }
+    let mut session = SessionBuilder::new(Agent::Copilot, id, path);
+    session.read = report;
+    conversation::tell(rows, &mut session);
+    Ok(session.finish())
 }
 
 /// An id for a slice without the row that names the session: the folder's name, where the file has the name that all have.
@@ -92,11 +110,6 @@ fn id_from_path(path: &Path) -> String {
         None => Default::default(),
     };
     name.to_string_lossy().into_owned()
-}
-
-/// By what the longest of several copies is found: lines first, since redaction changes the bytes.
-fn length(bytes: &[u8]) -> (usize, usize) {
-    (memchr_iter(b'\n', bytes).count(), bytes.len())
 }
 
 #[cfg(test)]

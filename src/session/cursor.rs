@@ -6,15 +6,14 @@
 //! `rows` reads JSON lines and `plain` the text, both as messages; `query` finds the human's words in a message.
 
 mod plain;
-mod query;
+pub(super) mod query;
 mod rows;
 
 use super::calls::Calls;
 use super::content::Part;
-use super::{Agent, Channel, EventBody, InjectedSource, ReadReport, Session, SessionBuilder};
-use memchr::memchr_iter;
+use super::copies::{self, Stored};
+use super::{Agent, Channel, EventBody, InjectedSource, ReadError, ReadReport, Session, SessionBuilder};
 use query::Said;
-use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 /// A message or a mark of a transcript.
@@ -54,29 +53,61 @@ fn subagents_folder(path: &Path) -> Option<&Path> {
     path.parent()?.ancestors().find(|folder| folder.ends_with("subagents"))
 }
 
-/// Reads the session `id` from `files`: copies of its transcript, of which the longest is used, and its subagents' transcripts.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    let (subagents, mut mains): (Vec<_>, Vec<_>) = files.iter().partition(|(path, _)| subagents_folder(path).is_some());
-    mains.sort_by_key(|(path, bytes)| (Reverse(memchr_iter(b'\n', bytes).count()), Reverse(bytes.len()), path));
-    let path = mains.first().or(subagents.first()).map(|(path, _)| path.clone()).unwrap_or_default();
-    let mut session = SessionBuilder::new(Agent::Cursor, id, path);
-    if let Some((_, bytes)) = mains.first() {
-        let records = records(bytes, &mut session.read);
-        tell(records, &mut session);
-    }
-    for (_, bytes) in subagents {
+/// Reads the session `id` from copies of its transcript and of its subagents' transcripts.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let mut told: Vec<Told> = Vec::new();
+    let threads = copies::unite(copies, rows::identify, |path, bytes| {
+        let subagent = subagent(path);
+        if !plain::is_in(bytes) {
+            return Some(subagent);
+        }
+        // Nothing tells the copies of a text apart but their length.
+        if !told.iter().any(|known| known.subagent == subagent) {
+            let mut report = ReadReport::default();
+            let records = plain::records(bytes, &mut report);
+            told.push(Told { subagent, path: path.to_owned(), records, report });
+        }
+        None
+    })?;
+    for (subagent, pieces) in threads {
+        // Without times nothing says how pieces would follow each other.
+        let Some(piece) = pieces.into_iter().max_by_key(|piece| piece.bytes.len()) else { continue };
         let mut report = ReadReport::default();
-        session.subagent_events += records(bytes, &mut report).len() as u64;
-        session.read.absorb(report);
+        let records = rows::records(&piece.bytes, &mut report);
+        match told.iter_mut().find(|known| known.subagent == subagent) {
+            Some(known) if known.records.len() > records.len() => {}
+            Some(known) => *known = Told { subagent, path: piece.path, records, report },
+            None => told.push(Told { subagent, path: piece.path, records, report }),
+        }
     }
-    session.finish()
+    told.sort_by_key(|told| told.subagent.is_some());
+    let path = told.first().map(|told| told.path.clone()).unwrap_or_default();
+    let mut session = SessionBuilder::new(Agent::Cursor, id, path);
+    for Told { subagent, records, report, .. } in told {
+        session.read.absorb(report);
+        match subagent {
+            Some(_) => session.subagent_events += records.len() as u64,
+            None => tell(records, &mut session),
+        }
+    }
+    Ok(session.finish())
 }
 
-fn records(bytes: &[u8], report: &mut ReadReport) -> Vec<Record> {
-    match plain::is_in(bytes) {
-        true => plain::records(&String::from_utf8_lossy(bytes), report),
-        false => rows::records(bytes, report),
-    }
+/// What a transcript says, and whose it is.
+struct Told {
+    subagent: Option<String>,
+    path: PathBuf,
+    records: Vec<Record>,
+    report: ReadReport,
+}
+
+/// The name of a subagent's file; none of the main agent's.
+fn subagent(path: &Path) -> Option<String> {
+    subagents_folder(path)?;
+    Some(path.file_stem().unwrap_or_default().to_string_lossy().into_owned())
 }
 
 fn tell(records: Vec<Record>, session: &mut SessionBuilder) {

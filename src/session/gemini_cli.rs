@@ -4,22 +4,23 @@
 //! without messages, then messages and changes. A resumed `.json` is copied into a `.jsonl` beside it, so both are one session.
 //! A subagent has a file of its own, in which its "user" is the agent that started it.
 //!
-//! `message` reads a message, `history` puts the records together, `conversation` tells the rest.
+//! `message` reads a message, `history` puts a file's records together, `chat` the files; `conversation` tells the rest.
 
+mod chat;
 mod conversation;
 mod history;
 mod injected;
 mod message;
 mod outcome;
 
-use super::document::{self, Document, End};
-use super::lines::{self, mend};
-use super::value::{text_of, time_of};
-use super::{Agent, ReadReport, Session, SessionBuilder};
-use history::History;
+use super::copies::{self, Stored};
+use super::document::{self, Document};
+use super::lines;
+use super::value::text_of;
+use super::{Agent, ReadError, ReadReport, Session, SessionBuilder};
+use chat::Chat;
 use serde_json::{Map, Value};
-use std::cmp::Reverse;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 type Object = Map<String, Value>;
 
@@ -54,8 +55,28 @@ pub fn thread(head: &[u8], path: &Path) -> Option<Thread> {
             let parent = parent_folder(path).filter(|parent| subagent && *parent != id);
             Some(Thread { id, parent, subagent })
         }
+        // A part of a document, or one that was put together from parts: only the messages are left.
+        _ if begins.has_messages
+            && begins.fields.is_empty()
+            && begins.messages.iter().any(|raw| is_message(raw.get())) =>
+        {
+            unnamed(path)
+        }
         _ => slice(&head, path),
     }
+}
+
+/// Whether JSON is a message as only Gemini CLI writes it.
+fn is_message(json: &str) -> bool {
+    document::parse(json).is_ok_and(|message: Object| {
+        message.get("type").and_then(Value::as_str) == Some("gemini") && message.contains_key("content")
+    })
+}
+
+/// The thread of a file that does not name it.
+fn unnamed(path: &Path) -> Option<Thread> {
+    let id = path.file_stem()?.to_str()?.to_owned();
+    Some(Thread { id, parent: None, subagent: false })
 }
 
 /// The session in whose folder a subagent's file lies: `chats/<session>/<subagent>.jsonl`.
@@ -79,101 +100,47 @@ fn slice(head: &str, path: &Path) -> Option<Thread> {
         }
         Ok(())
     });
-    let stem = || path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
-    known.then(|| id.or_else(stem)).flatten().map(|id| Thread { id, parent: None, subagent: false })
+    let named = id.map(|id| Thread { id, parent: None, subagent: false });
+    known.then(|| named.or_else(|| unnamed(path))).flatten()
 }
 
-/// Reads the session `id` from `files`: copies of its chat, of which the longest is used, and chats of its subagents.
+/// Reads the session `id` from copies of its chat, and of chats of its subagents.
 ///
 /// A subagent's chat on its own is a session without prompts.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    let mut mains = Vec::new();
-    let mut subagents = Vec::new();
-    for (path, bytes) in files {
-        let chat = Chat::read(path, bytes);
-        let kind = if chat.is_subagent() && chat.thread.id != id { &mut subagents } else { &mut mains };
-        kind.push(chat);
-    }
-    // Of equal copies the later format's counts: the client goes on with that one.
-    mains.sort_by_key(|chat: &Chat| (Reverse(chat.history.steps.len()), Reverse(chat.is_lines), chat.path.clone()));
-    let path = mains.first().or_else(|| subagents.first()).map(|chat| chat.path.clone()).unwrap_or_default();
-    let mut session = SessionBuilder::new(Agent::GeminiCli, id, path);
-    if let Some(chat) = mains.into_iter().next() {
-        let subagent = chat.is_subagent();
-        session.read = chat.report;
-        conversation::tell(chat.history, subagent, &mut session);
-    }
-    // Copies of a subagent's chat, too, count once, by the longest.
-    subagents.sort_by_key(|chat| (chat.thread.id.clone(), Reverse(chat.history.steps.len())));
-    subagents.dedup_by(|later, earlier| later.thread.id == earlier.thread.id);
-    for chat in subagents {
-        session.subagent_events += chat.history.steps.len() as u64;
-        session.read.absorb(chat.report);
-    }
-    session.finish()
-}
-
-/// One file of a session.
-struct Chat<'a> {
-    path: &'a PathBuf,
-    thread: Thread,
-    is_lines: bool,
-    history: History,
-    report: ReadReport,
-}
-
-impl Chat<'_> {
-    fn read<'a>(path: &'a PathBuf, bytes: &[u8]) -> Chat<'a> {
-        let mut history = History::default();
-        let mut report = ReadReport::default();
-        let text = document::text(bytes);
-        let begins = Document::read(&text);
-        let is_lines = begins.end == End::More || !begins.has_messages;
-        if is_lines {
-            lines::for_each_record(bytes, &mut report, &mut |line| {
-                history.record(&serde_json::from_str(line)?);
-                Ok(())
-            });
-        } else {
-            read_document(&text, begins, &mut history, &mut report);
-        }
-        for kind in std::mem::take(&mut history.unknown) {
-            report.count_unknown(&kind);
-        }
-        let unnamed = || Thread { id: String::new(), parent: None, subagent: false };
-        Chat { path, thread: thread(bytes, path).unwrap_or_else(unnamed), is_lines, history, report }
-    }
-
-    fn is_subagent(&self) -> bool {
-        self.thread.subagent
-    }
-}
-
-/// Reads a chat that is one document; its records are its messages.
-fn read_document(text: &str, begins: Document<'_>, history: &mut History, report: &mut ReadReport) {
-    let mended;
-    let document = if begins.end == End::Broken {
-        mended = mend(text);
-        report.repaired += 1;
-        Document::read(&mended)
-    } else {
-        begins
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let mut chats: Vec<(Option<String>, Chat)> = Vec::new();
+    let mut add = |subagent: Option<String>, chat: Chat| match chats.iter_mut().find(|(known, _)| *known == subagent) {
+        Some((_, known)) => known.unite(chat),
+        None => chats.push((subagent, chat)),
     };
-    if document.end == End::Broken {
-        report.repaired = 0;
-        report.bad += 1;
+    let subagent = |path: &Path, bytes: &[u8]| {
+        let thread = thread(bytes, path).filter(|thread| thread.subagent && thread.id != id);
+        thread.map(|thread| thread.id)
+    };
+    let threads = copies::unite(copies, history::identify, |path, bytes| match Chat::from_document(path, bytes) {
+        Some(chat) => {
+            add(subagent(path, bytes), chat);
+            None
+        }
+        None => Some(subagent(path, bytes)),
+    })?;
+    for (subagent, pieces) in threads {
+        add(subagent, Chat::from_lines(&pieces));
     }
-    report.lines += text.lines().filter(|line| !line.trim().is_empty()).count() as u64;
-    history.started = document.field::<Value>("startTime").and_then(|time| time_of(Some(&time)));
-    for message in &document.messages {
-        match document::parse::<Object>(message.get()) {
-            Ok(message) => {
-                report.records += 1;
-                history.message(&message);
-            }
-            Err(_) => report.bad += 1,
+    chats.sort_by_key(|(subagent, _)| subagent.is_some());
+    let path = chats.first().map(|(_, chat)| chat.path.clone()).unwrap_or_default();
+    let mut session = SessionBuilder::new(Agent::GeminiCli, id, path);
+    for (subagent, chat) in chats {
+        session.read.absorb(chat.report.clone());
+        match subagent {
+            Some(_) => session.subagent_events += chat.steps.len() as u64,
+            None => conversation::tell(chat, &mut session),
         }
     }
+    Ok(session.finish())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! usually whole. A piece is looked at a bounded number of times, so a damaged line of 100 MB costs linear time too.
 
 use super::ReadReport;
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr_iter, memchr2};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
@@ -36,7 +36,12 @@ pub fn for_each_record(
             report.records += 1;
         } else {
             let bad = report.bad;
-            repair(&String::from_utf8_lossy(line), report, each);
+            repair(
+                &String::from_utf8_lossy(line),
+                Contents { is_record: looks_like_record, in_list: false },
+                report,
+                each,
+            );
             if report.bad == bad {
                 report.repaired += 1;
             }
@@ -44,21 +49,40 @@ pub fn for_each_record(
     }
 }
 
-/// A document of several lines as one, for [`for_each_record`]: between JSON's tokens a line end is a blank, and within a string
-/// it is damage.
-pub(super) fn one_line(document: &[u8]) -> Vec<u8> {
-    document.iter().map(|&byte| if byte == b'\n' { b' ' } else { byte }).collect()
+/// What a damaged text holds.
+#[derive(Clone, Copy)]
+struct Contents {
+    /// Tells a record, found by searching, from a part of one.
+    is_record: fn(&str) -> bool,
+    /// Whether the records are elements of a list, so that brackets may close behind the last.
+    in_list: bool,
 }
 
-/// Finds the objects of a damaged line.
-fn repair(line: &str, report: &mut ReadReport, each: &mut dyn FnMut(&str) -> Result<(), serde_json::Error>) {
-    let bytes = line.as_bytes();
+/// Finds elements in the rest of a document's list, behind the place where it cannot be read on; `is_element` tells them from
+/// their parts. Calls `each` and counts as [`for_each_record`] does.
+pub(super) fn for_each_element(
+    rest: &str,
+    is_element: fn(&str) -> bool,
+    report: &mut ReadReport,
+    each: &mut dyn FnMut(&str) -> Result<(), serde_json::Error>,
+) {
+    repair(rest, Contents { is_record: is_element, in_list: true }, report, each);
+}
+
+/// Finds the objects of a damaged text.
+fn repair(
+    text: &str,
+    contents: Contents,
+    report: &mut ReadReport,
+    each: &mut dyn FnMut(&str) -> Result<(), serde_json::Error>,
+) {
+    let bytes = text.as_bytes();
     let mut at = 0;
     // Whether the object at `at` begins a record. Found by searching behind damage, it may as well be a part of one.
     let mut certain = true;
     // Whether the damage around here is counted already.
     let mut counted = false;
-    while let Some(start) = skip_separators(bytes, at) {
+    while let Some(start) = skip_separators(bytes, at, contents.in_list) {
         if bytes[start] != b'{' {
             report.bad += u64::from(!counted);
             counted = true;
@@ -68,28 +92,30 @@ fn repair(line: &str, report: &mut ReadReport, each: &mut dyn FnMut(&str) -> Res
         }
         match scan(bytes, start) {
             Scan::Whole { end } => {
-                let text = mend(&line[start..end]);
-                if (certain || looks_like_record(&text)) && each(&text).is_ok() {
+                let object = mend(&text[start..end]);
+                // Within a list a part of an element looks the same as an element from outside.
+                let is_record = certain && !contents.in_list || (contents.is_record)(&object);
+                if is_record && each(&object).is_ok() {
                     report.records += 1;
                     counted = false;
                     certain = true;
-                } else if certain {
+                } else if certain && !contents.in_list {
                     report.bad += 1;
                 }
                 at = end;
             }
             Scan::Broken { at: broken, inner, string_end } => {
-                report.bad += u64::from(certain);
+                report.bad += u64::from(certain && !(contents.in_list && counted));
                 counted = true;
                 if let Some((from, to)) = inner {
-                    let text = mend(&line[from..to]);
-                    if looks_like_record(&text) && each(&text).is_ok() {
+                    let object = mend(&text[from..to]);
+                    if (contents.is_record)(&object) && each(&object).is_ok() {
                         report.records += 1;
                     }
                 }
                 // A record cut within a string runs on into the next record up to that one's first quote: …"cut{"type":…
                 let glued = string_end
-                    .and_then(|quote| quote.checked_sub(1))
+                    .and_then(|quote| bytes[..quote].iter().rposition(|byte| !byte.is_ascii_whitespace()))
                     .filter(|&brace| brace > start && bytes[brace] == b'{');
                 (at, certain) = match glued {
                     _ if bytes.get(broken) == Some(&b'{') => (broken, true),
@@ -101,11 +127,12 @@ fn repair(line: &str, report: &mut ReadReport, each: &mut dyn FnMut(&str) -> Res
     }
 }
 
-/// The first position from `at` on that is not blank, NUL, a comma or a byte order mark.
-fn skip_separators(bytes: &[u8], mut at: usize) -> Option<usize> {
+/// The first position from `at` on that is not blank, NUL, a comma, a byte order mark or, in a list, a closing bracket.
+fn skip_separators(bytes: &[u8], mut at: usize, in_list: bool) -> Option<usize> {
     loop {
         match bytes.get(at..)? {
             [b' ' | b'\t' | b'\r' | b'\n' | b'\0' | b',', ..] => at += 1,
+            [b'}' | b']', ..] if in_list => at += 1,
             [0xEF, 0xBB, 0xBF, ..] => at += 3,
             [_, ..] => return Some(at),
             [] => return None,
@@ -115,7 +142,9 @@ fn skip_separators(bytes: &[u8], mut at: usize) -> Option<usize> {
 
 /// Where an object with a key next begins, or the end.
 fn next_object(bytes: &[u8], from: usize) -> usize {
-    bytes.get(from..).and_then(|rest| memmem::find(rest, b"{\"")).map_or(bytes.len(), |offset| from + offset)
+    let has_key = |brace: &usize| bytes[brace + 1..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'"');
+    let rest = bytes.get(from..).unwrap_or_default();
+    memchr_iter(b'{', rest).map(|offset| from + offset).find(has_key).unwrap_or(bytes.len())
 }
 
 /// Whether an object found behind damage is a transcript's row and not a part of one.
@@ -131,10 +160,21 @@ fn looks_like_record(text: &str) -> bool {
         payload: Option<IgnoredAny>,
         #[serde(rename = "leafUuid")]
         leaf_uuid: Option<IgnoredAny>,
+        #[serde(rename = "projectHash")]
+        project: Option<IgnoredAny>,
+        role: Option<IgnoredAny>,
+        message: Option<IgnoredAny>,
+        #[serde(rename = "$set")]
+        set: Option<IgnoredAny>,
+        #[serde(rename = "$rewindTo")]
+        rewind: Option<IgnoredAny>,
     }
     serde_json::from_str::<Marks>(text).is_ok_and(|marks| {
-        let Marks { kind, timestamp, session_id, uuid, payload, leaf_uuid } = marks;
-        kind.is_some() && [timestamp, session_id, uuid, payload, leaf_uuid].iter().any(Option::is_some)
+        let Marks { kind, timestamp, session_id, uuid, payload, leaf_uuid, project, role, message, set, rewind } =
+            marks;
+        let is_typed = kind.is_some() && [timestamp, session_id, uuid, payload, leaf_uuid].iter().any(Option::is_some);
+        let is_message = role.is_some() && message.is_some();
+        is_typed || is_message || session_id.is_some() && project.is_some() || set.is_some() || rewind.is_some()
     })
 }
 
@@ -172,7 +212,7 @@ fn scan(bytes: &[u8], start: usize) -> Scan {
     let mut inner = None;
     let mut string_end = None;
     loop {
-        while bytes.get(at).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r')) {
+        while bytes.get(at).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'\0')) {
             at += 1;
         }
         let broken = Scan::Broken { at, inner, string_end };
@@ -254,7 +294,7 @@ fn string(bytes: &[u8], mut at: usize) -> Result<usize, usize> {
     }
 }
 
-/// The object with control characters escaped and halves of surrogate pairs replaced, where it has any.
+/// The JSON with control characters escaped, or blank between its tokens, and halves of surrogate pairs replaced, where it has any.
 pub(super) fn mend(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut mended = String::new();
@@ -273,6 +313,8 @@ pub(super) fn mend(text: &str) -> Cow<'_, str> {
                 _ => (2, None),
             },
             0..=0x1F if in_string => (1, Some(format!("\\u{byte:04x}").into())),
+            b'\t' | b'\n' | b'\r' => (1, None),
+            0..=0x1F => (1, Some(" ".into())),
             _ => (1, None),
         };
         if let Some(replacement) = replacement {
@@ -342,6 +384,46 @@ mod tests {
         let (found, report) = read("\0\0\0{\"a\":1}\0\0\0{\"b\":2}\n\0\0\n");
         assert_eq!(found, [json!({"a":1}), json!({"b":2})]);
         assert_eq!(counts(&report), (2, 2, 2, 0));
+        let (found, report) = read("{\"a\":\0\0[1,\0 2]\0}\n{\"b\":\"\0\"}\n");
+        assert_eq!(found, [json!({"a":[1,2]}), json!({"b":"\0"})], "within a text they are data");
+        assert_eq!(counts(&report), (2, 2, 2, 0));
+    }
+
+    #[test]
+    fn rows_of_every_format_are_found_behind_garbage() {
+        for row in [
+            r#"{"type":"user","uuid":"u"}"#,
+            r#"{"timestamp":"t","type":"event_msg","payload":{}}"#,
+            r#"{"role":"user","message":{"content":[]}}"#,
+            r#"{"sessionId":"s","projectHash":"p"}"#,
+            r#"{"$set":{"messages":[]}}"#,
+            r#"{"$rewindTo":"m"}"#,
+            r#"{"id":"m","timestamp":"t","type":"gemini"}"#,
+        ] {
+            let (found, report) = read(format!("<<<<<<< {{\"role\":\"user\"}} {row}\n"));
+            assert_eq!(found, [serde_json::from_str::<Value>(row).unwrap()]);
+            assert_eq!(counts(&report), (1, 1, 0, 1));
+        }
+    }
+
+    #[test]
+    fn elements_are_found_behind_damage_in_a_list() {
+        let is_element = |text: &str| serde_json::from_str::<Value>(text).is_ok_and(|value| value.get("id").is_some());
+        for (rest, ids, bad) in [
+            (r#"{"id":1} {"id":2}],"after":{"a":1}}"#, vec![1, 2], 1),
+            (",{\"id\":1,\"x\":\"cut\n  },\n  {\n    \"id\": 2\n  },{\"id\":3}]}\n", vec![2, 3], 1),
+            (r#",{"id":1,"x":{"y":tru"#, vec![], 1),
+            (r#",{"id":1,"x":{"y":tru,{"z":{"id":2}},{"id":3}]}"#, vec![3], 1),
+            ("]}", vec![], 0),
+        ] {
+            let mut report = ReadReport::default();
+            let mut found = Vec::new();
+            for_each_element(rest, is_element, &mut report, &mut |text| {
+                found.push(serde_json::from_str::<Value>(text)?["id"].clone());
+                Ok(())
+            });
+            assert_eq!((found, report.bad), (ids.into_iter().map(Value::from).collect(), bad), "{rest}");
+        }
     }
 
     #[test]

@@ -13,13 +13,13 @@ mod record;
 mod storage;
 mod transcript;
 
+use super::copies::{self, Stored};
 use super::document::{self, Document};
 use super::{Agent, ReadError, Session, SessionBuilder};
 use record::{Facts, Info};
-use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
-use storage::Piece;
+use storage::Holds;
 use transcript::Transcript;
 
 /// How far a session's facts are looked for, in bytes.
@@ -45,25 +45,35 @@ pub enum Found {
     Piece,
     /// Any number of sessions.
     Database(Vec<Thread>),
+    /// A database that cannot be read, and why: it may be OpenCode's.
+    DamagedDatabase(String),
 }
 
 /// What a file that begins with `head` holds; none if it is not OpenCode's. Looks beside the file where the rest of it is there.
 pub fn find(head: &[u8], path: &Path) -> Option<Found> {
     if database::is_database(head) {
-        return database::threads(path).map(Found::Database);
+        return match database::threads(path) {
+            Ok(threads) => threads.map(Found::Database),
+            Err(error) => Some(Found::DamagedDatabase(error.to_string())),
+        };
     }
-    let text = document::text(&head[..head.len().min(HEAD_BYTES)]);
-    if let Some(thread) = exported(&text) {
+    let text = document::Text::of(&head[..head.len().min(HEAD_BYTES)]);
+    if let Some(thread) = exported(text.get()) {
         return Some(Found::Document(thread));
     }
-    Some(match storage::piece(&text, path)? {
-        Piece::Session(facts) => {
+    Some(match storage::piece(&text, path)?.holds {
+        Holds::Session(facts) => {
             let id = facts.id()?;
             let files = storage::files(&id, path);
             Found::Storage(Thread { id, parent: facts.parent() }, files)
         }
-        Piece::Message(_) | Piece::Part(_) => Found::Piece,
+        Holds::Message(_) | Holds::Part(_) => Found::Piece,
     })
+}
+
+/// The session in an exported document that begins with `head`; none if it is not OpenCode's, or not a document.
+pub fn document(head: &[u8]) -> Option<Thread> {
+    exported(&document::text(&head[..head.len().min(HEAD_BYTES)]))
 }
 
 /// The session that a file which begins with `head` belongs to: for a subagent's, the one that started it. None if the file is
@@ -71,7 +81,7 @@ pub fn find(head: &[u8], path: &Path) -> Option<Found> {
 pub fn recognise(head: &[u8], path: &Path) -> Option<String> {
     match find(head, path)? {
         Found::Document(thread) | Found::Storage(thread, _) => Some(thread.parent.unwrap_or(thread.id)),
-        Found::Piece | Found::Database(_) => None,
+        Found::Piece | Found::Database(_) | Found::DamagedDatabase(_) => None,
     }
 }
 
@@ -98,31 +108,38 @@ fn exported(text: &str) -> Option<Thread> {
     }
 }
 
-/// Reads the session `id` from `files`: copies of its exported document, of which the longest is used, files of a storage
-/// folder, and the same of its subagents.
+/// Reads the session `id` from copies of its exported document, files of a storage folder, databases, and the same of its
+/// subagents.
 ///
 /// A subagent's session on its own is one without prompts.
-pub fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
-    tell(id, transcripts(files))
-}
-
-/// Reads the session `id` from the files at `paths`, any of which may be a database.
 ///
 /// # Errors
 /// A file that cannot be read, or a database that is damaged.
-pub fn read_paths(id: &str, paths: &[PathBuf]) -> Result<Session, ReadError> {
-    let mut found = Vec::new();
-    let mut files = Vec::new();
-    for path in paths {
-        let error = |source| ReadError::Io { path: path.clone(), source };
-        if is_database(path).map_err(error)? {
-            found.extend(database::transcripts(id, path)?);
+pub fn read<S: Stored>(id: &str, copies: &[S]) -> Result<Session, ReadError> {
+    let mut transcripts = Transcripts::default();
+    let mut pieces = Vec::new();
+    let mut lost = 0;
+    for copy in copies::largest_first(copies)? {
+        // A database holds many sessions and is not loaded for one of them.
+        if let Some(file) = copy.file()
+            && is_database(file).map_err(|source| ReadError::Io { path: file.to_owned(), source })?
+        {
+            database::transcripts(id, file)?.into_iter().for_each(|transcript| transcripts.add(transcript));
+            continue;
+        }
+        let bytes = copies::load(copy)?;
+        let text = document::Text::of(&bytes);
+        if let Some(transcript) = Transcript::from_export(copy.path().to_owned(), &text) {
+            transcripts.add(transcript);
+        } else if let Some(piece) = storage::piece(&text, copy.path()) {
+            pieces.push((copy.path().to_owned(), piece));
         } else {
-            files.push((path.clone(), fs::read(path).map_err(error)?));
+            lost += 1;
         }
     }
-    found.extend(transcripts(&files));
-    Ok(tell(id, found))
+    pieces.sort_by(|(path, _), (other, _)| path.cmp(other));
+    Transcript::from_storage(pieces).into_iter().for_each(|transcript| transcripts.add(transcript));
+    Ok(tell(id, transcripts, lost))
 }
 
 /// Whether the file at `path` is a database, without reading all of it.
@@ -133,39 +150,33 @@ fn is_database(path: &Path) -> std::io::Result<bool> {
     Ok(database::is_database(&head))
 }
 
-/// The transcripts in some files.
-fn transcripts(files: &[(PathBuf, Vec<u8>)]) -> Vec<Transcript> {
-    let mut found = Vec::new();
-    let mut pieces = Vec::new();
-    for (path, bytes) in files {
-        let text = document::text(bytes);
-        if let Some(transcript) = Transcript::from_export(path.clone(), &text) {
-            found.push(transcript);
-        } else if let Some(piece) = storage::piece(&text, path) {
-            pieces.push((path, piece));
+/// The transcripts of a session and its subagents, each once.
+#[derive(Default)]
+struct Transcripts(Vec<Transcript>);
+
+impl Transcripts {
+    fn add(&mut self, transcript: Transcript) {
+        match self.0.iter_mut().find(|known| known.id == transcript.id) {
+            Some(known) => known.unite(transcript),
+            None => self.0.push(transcript),
         }
     }
-    found.extend(Transcript::from_storage(pieces));
-    found
 }
 
-fn tell(id: &str, transcripts: Vec<Transcript>) -> Session {
-    let (mut mains, mut subagents): (Vec<_>, Vec<_>) =
-        transcripts.into_iter().partition(|transcript| transcript.id == id);
-    mains.sort_by_key(|transcript| (Reverse(transcript.messages.len()), transcript.path.clone()));
-    let path = mains.first().or_else(|| subagents.first()).map(|transcript| transcript.path.clone());
+/// Tells the session `id`, of which so many files hold nothing that can be read.
+fn tell(id: &str, Transcripts(mut transcripts): Transcripts, lost: u64) -> Session {
+    transcripts.sort_by_key(|transcript| transcript.id != id);
+    let path = transcripts.first().map(|transcript| transcript.path.clone());
     let mut session = SessionBuilder::new(Agent::OpenCode, id, path.unwrap_or_default());
-    if let Some(transcript) = mains.into_iter().next() {
-        session.read = transcript.report.clone();
-        conversation::tell(transcript, &mut session);
+    for transcript in transcripts {
+        session.read.absorb(transcript.report.clone());
+        if transcript.id == id {
+            conversation::tell(transcript, &mut session);
+        } else {
+            session.subagent_events += transcript.messages.len() as u64;
+        }
     }
-    // Copies of a subagent's session, too, count once, by the longest.
-    subagents.sort_by_key(|transcript| (transcript.id.clone(), Reverse(transcript.messages.len())));
-    subagents.dedup_by(|later, earlier| later.id == earlier.id);
-    for transcript in subagents {
-        session.subagent_events += transcript.messages.len() as u64;
-        session.read.absorb(transcript.report);
-    }
+    session.read.bad += lost;
     session.finish()
 }
 

@@ -44,6 +44,11 @@ pub(super) fn text_of(value: Option<&Value>) -> Option<String> {
     }
 }
 
+/// Whether a text can tell things apart: some archives replace ids, as if they were secrets.
+pub(super) fn is_id(text: &str) -> bool {
+    !text.is_empty() && text != "REDACTED"
+}
+
 /// A count, also where it is written as a float or in quotes.
 pub(super) fn number_of(value: Option<&Value>) -> Option<u64> {
     let number = match value? {
@@ -58,14 +63,74 @@ pub(super) fn number_of(value: Option<&Value>) -> Option<u64> {
 pub(super) fn time_of(value: Option<&Value>) -> Option<Timestamp> {
     /// In seconds this is the year 5138, in milliseconds March 1973.
     const SECONDS_BELOW: f64 = 1e11;
-    match value? {
-        Value::String(text) => text.parse().ok(),
-        Value::Number(number) => {
-            let number = number.as_f64()?;
-            let milliseconds = if number.abs() < SECONDS_BELOW { number * 1000.0 } else { number };
-            Timestamp::from_millisecond(milliseconds as i64).ok()
+    /// Fewer digits are a year or a part of a date.
+    const DIGITS: usize = 9;
+    let number = match value? {
+        Value::String(text) => {
+            let is_number = text.bytes().take_while(u8::is_ascii_digit).count() >= DIGITS;
+            return match text.parse() {
+                Ok(time) => Some(time),
+                Err(_) if is_number => time_of(Some(&Value::from(text.parse::<f64>().ok()?))),
+                Err(_) => None,
+            };
         }
-        _ => None,
+        Value::Number(number) => number.as_f64()?,
+        _ => return None,
+    };
+    let milliseconds = if number.abs() < SECONDS_BELOW { number * 1000.0 } else { number };
+    Timestamp::from_millisecond(milliseconds as i64).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_time_is_a_text_or_a_number_in_quotes_or_not() {
+        let second: Timestamp = "2026-05-01T10:00:00Z".parse().expect("a time");
+        for told in [
+            json!("2026-05-01T10:00:00Z"),
+            json!("2026-05-01T12:00:00+02:00"),
+            json!(1_777_629_600),
+            json!(1_777_629_600_000_u64),
+            json!(1_777_629_600_000.0),
+            json!("1777629600"),
+            json!("1777629600000"),
+            json!("1777629600000.0"),
+        ] {
+            assert_eq!(time_of(Some(&told)), Some(second), "{told}");
+        }
+        for odd in [
+            json!(null),
+            json!(""),
+            json!("2026"),
+            json!("10000-01-01T00:00:00Z"),
+            json!(1e308),
+            json!(-1e308),
+            json!(253_402_300_800_000_u64),
+            json!("1777629600000000000000000"),
+            json!("123456789x"),
+        ] {
+            assert_eq!(time_of(Some(&odd)), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_a_number_that_is_not_below_nought() {
+        for (told, count) in [
+            (json!(7), Some(7)),
+            (json!(7.9), Some(7)),
+            (json!("7"), Some(7)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!(1e308), Some(u64::MAX)),
+            (json!(-1), None),
+            (json!("-1"), None),
+            (json!("many"), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(number_of(Some(&told)), count, "{told}");
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Tests of the store against real files.
 
 use super::*;
+use rusqlite::Connection;
+use std::sync::Arc;
 
 pub(super) fn response(number: u64) -> NewResponse {
     NewResponse {
@@ -9,6 +11,11 @@ pub(super) fn response(number: u64) -> NewResponse {
         model: "model-1".to_owned(),
         endpoint: "http://127.0.0.1:1/v1".to_owned(),
         task: Some("pushback".to_owned()),
+        subject: Some(Subject {
+            unit: UnitId::from_text(format!("codex:s{}#{}", number / 10, number % 10)),
+            codebook: "35c07040".to_owned(),
+            material: "m".to_owned(),
+        }),
         run: "pushback-openai-model-1-00000000".to_owned(),
         parts: RequestParts { system: "a".to_owned(), ..RequestParts::default() },
         body: format!("{{\"answer\": \"ü {number}\"}}\n"),
@@ -55,7 +62,7 @@ async fn an_answer_is_durable_before_it_is_acknowledged() {
 #[tokio::test]
 async fn an_answer_comes_back_as_it_was_put_after_reopening() {
     let (_folder, path) = place();
-    let bare = NewResponse { task: None, usage: None, body: String::new(), ..response(2) };
+    let bare = NewResponse { task: None, subject: None, usage: None, body: String::new(), ..response(2) };
     {
         let store = Store::open(&path).unwrap();
         store.put(response(1)).await.unwrap();
@@ -154,7 +161,7 @@ fn a_later_format_is_told() {
     drop(Store::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
     let error = Store::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -171,7 +178,7 @@ async fn a_damaged_file_is_told_with_the_way_out() {
     std::fs::write(&path, bytes).unwrap();
     let error = Store::open(&path).and_then(|store| store.get(&response(1).key)).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
-    assert!(error.to_string().contains(".recover"), "{error}");
+    assert!(error.to_string().contains("`interrater cache merge`"), "{error}");
 }
 
 #[test]
@@ -226,9 +233,119 @@ fn a_key_is_written_as_hex_and_read_back() {
     assert!("xyz".parse::<RequestKey>().is_err());
 }
 
+#[tokio::test]
+async fn the_old_answer_of_a_replaced_one_stays_in_the_table() {
+    let (_folder, path) = place();
+    let store = Store::open(&path).unwrap();
+    store.put(response(1)).await.unwrap();
+    let later =
+        NewResponse { body: "later".to_owned(), created_at: "2026-11-21T11:00:00Z".parse().unwrap(), ..response(1) };
+    store.replace(later.clone()).await.unwrap();
+    assert_eq!(store.get(&later.key).unwrap().unwrap().response, later);
+    let key = format!("{}#2026-11-21T10:00:00.5Z", response(1).key);
+    let other = Connection::open(&path).unwrap();
+    let body: String = other.query_row("SELECT body FROM response WHERE key = ?1", [key], |row| row.get(0)).unwrap();
+    assert_eq!(body, response(1).body);
+}
+
+/// A store that version 0.1 of the program wrote in format 1: 20 answers, two of them superseded, 3 evaluations, one fact.
+fn of_format_1() -> (tempfile::TempDir, PathBuf) {
+    let (folder, path) = place();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/stores/version-1.db"), &path).unwrap();
+    (folder, path)
+}
+
+const OF_FORMAT_1: &str = "1501d404f01455031870cc93d21243c63c8b225d276207cf616df95173f7cdc4";
+
+#[tokio::test]
+async fn a_store_of_format_1_is_brought_up_to_date_and_loses_nothing() {
+    let (_folder, path) = of_format_1();
+    let bodies = |path: &Path| -> Vec<(i64, String, String)> {
+        let connection = Connection::open(path).unwrap();
+        let mut statement =
+            connection.prepare("SELECT id, substr(key, 1, 64), body FROM response ORDER BY id").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    };
+    let before = bodies(&path);
+    let store = Store::open(&path).unwrap();
+    assert_eq!(before.len(), 20);
+    assert_eq!(bodies(&path), before);
+    let stored = store.get(&OF_FORMAT_1.parse().unwrap()).unwrap().unwrap();
+    assert_eq!((stored.id, stored.response.subject, stored.response.parts.asked), (1, None, None));
+    assert_eq!(store.evaluations("mood").unwrap().len(), 3);
+    assert_eq!(store.facts("openai", &stored.response.endpoint, "some-model").unwrap().len(), 1);
+    let connection = Connection::open(&path).unwrap();
+    let superseded: Vec<String> = connection
+        .prepare("SELECT key FROM response WHERE length(key) > 64 ORDER BY id")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let times: Vec<&str> = superseded.iter().map(|key| &key[64..]).collect();
+    assert_eq!(times, ["#2026-11-21T13:34:25.651966283Z", "#2026-11-21T13:34:25.674285471Z"]);
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
+    assert_eq!(store.put(response(1)).await.unwrap(), Kept::New);
+    assert_eq!(store.get(&response(1).key).unwrap().unwrap().response, response(1));
+}
+
 #[test]
-fn the_parts_that_differ_are_named() {
-    let parts = response(1).parts;
-    let other = RequestParts { turns: "b".to_owned(), settings: "c".to_owned(), ..parts.clone() };
-    assert_eq!(parts.differing(&other), ["turns", "settings"]);
+fn many_processes_may_bring_the_same_store_up_to_date() {
+    let (_folder, path) = of_format_1();
+    std::thread::scope(|scope| {
+        let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| Store::open(&path).map(drop))).collect();
+        for store in opened {
+            store.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(Reader::open(&path).unwrap().format(), 2);
+}
+
+#[test]
+fn a_reader_reads_format_1_and_leaves_it_as_it_is() {
+    let (_folder, path) = of_format_1();
+    let before = std::fs::read(&path).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.format(), 1);
+    assert_eq!(reader.get(&OF_FORMAT_1.parse().unwrap()).unwrap().unwrap().id, 1);
+    drop(reader);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_reader_makes_no_store() {
+    let (_folder, path) = place();
+    assert!(matches!(Reader::open(&path).unwrap_err(), StoreError::Missing { .. }));
+    assert!(!path.parent().unwrap().exists());
+}
+
+#[tokio::test]
+async fn a_snapshot_sees_one_moment_and_a_reader_every_answer_that_is_stored() {
+    let (_folder, path) = place();
+    let store = Store::open(&path).unwrap();
+    store.put(response(1)).await.unwrap();
+    let mut reader = store.reader().unwrap();
+    let snapshot = reader.snapshot().unwrap();
+    assert!(snapshot.get(&response(1).key).unwrap().is_some());
+    store.put(response(2)).await.unwrap();
+    assert_eq!(snapshot.get(&response(2).key).unwrap(), None);
+    drop(snapshot);
+    assert!(reader.get(&response(2).key).unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_answer_whose_body_was_altered_is_not_used() {
+    let (_folder, path) = place();
+    let store = Store::open(&path).unwrap();
+    store.put(response(1)).await.unwrap();
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = memchr::memmem::find(&bytes, "ü 1".as_bytes()).unwrap();
+    bytes[at + 3] = b'7';
+    std::fs::write(&path, bytes).unwrap();
+    let error = Store::open(&path).unwrap().get(&response(1).key).unwrap_err();
+    assert!(matches!(error, StoreError::Altered { id: 1, .. }), "{error}");
 }

@@ -3,18 +3,23 @@
 //! A group is whatever has gathered while the last one was written, up to [`GROUP`] rows. So a lone row waits for nothing, and under load
 //! one flush of the disk serves many rows: the slower the disk, the larger the groups.
 
-use super::{Evaluation, Kept, ModelFact, NewResponse, StoreError, file};
+use super::row::{RequestCell, checksum, superseded_key};
+use super::{Evaluation, Kept, ModelFact, NewResponse, RequestKey, Standing, StoreError};
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Rows in one commit at most.
-const GROUP: usize = 256;
+const GROUP: usize = 1024;
 
 /// Rows that may wait for the writer; whoever brings more waits first. Bodies are large: this bounds memory.
-const WAITING: usize = 1024;
+const WAITING: usize = 2048;
+
+/// How long an answer waits where another process holds the file, for a backup or to make it smaller: what is lost here was paid for.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Something to write.
 #[derive(Debug)]
@@ -114,7 +119,7 @@ fn serve(path: &Path, mut connection: Connection, incoming: &mpsc::Receiver<Orde
 
 /// Writes a group in one transaction and tells each of its owners what became of it, after the commit.
 fn write_group(path: &Path, connection: &mut Connection, mut group: Vec<Order>) {
-    match commit(connection, &group) {
+    match commit_patiently(connection, &group) {
         Ok(outcomes) => {
             for (order, kept) in group.into_iter().zip(outcomes) {
                 order.done.tell(Ok(kept));
@@ -129,8 +134,19 @@ fn write_group(path: &Path, connection: &mut Connection, mut group: Vec<Order>) 
         Err(error) => {
             let error = Arc::new(error);
             for order in group {
-                order.done.tell(Err(file::explain("write", path, Arc::clone(&error))));
+                order.done.tell(Err(StoreError::of("write", path, PATIENCE, Arc::clone(&error))));
             }
+        }
+    }
+}
+
+fn commit_patiently(connection: &mut Connection, group: &[Order]) -> rusqlite::Result<Vec<Kept>> {
+    let begun = Instant::now();
+    loop {
+        match commit(connection, group) {
+            // Each attempt has waited for as long as the connection does.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && begun.elapsed() < PATIENCE => {}
+            done => return done,
         }
     }
 }
@@ -146,28 +162,40 @@ fn commit(connection: &mut Connection, group: &[Order]) -> rusqlite::Result<Vec<
 
 fn insert(transaction: &Transaction<'_>, job: &Job) -> rusqlite::Result<Kept> {
     match job {
-        Job::Response(response) => insert_response(transaction, response),
+        Job::Response(response) => insert_response(transaction, response, Standing::Current),
         Job::Fact(fact) => insert_fact(transaction, fact),
         Job::Evaluations(evaluations) => {
             evaluations.iter().try_for_each(|evaluation| insert_evaluation(transaction, evaluation))?;
             Ok(Kept::New)
         }
         Job::Replacement(response) => {
-            let mut statement =
-                transaction.prepare_cached("UPDATE response SET key = key || '#' || id WHERE key = ?1")?;
-            statement.execute([response.key.to_string()])?;
-            insert_response(transaction, response)
+            supersede(transaction, &response.key)?;
+            insert_response(transaction, response, Standing::Current)
         }
     }
 }
 
-fn insert_response(transaction: &Transaction<'_>, response: &NewResponse) -> rusqlite::Result<Kept> {
+/// Gives the answer to this request, if there is one, a key that no request has.
+fn supersede(transaction: &Transaction<'_>, key: &RequestKey) -> rusqlite::Result<usize> {
+    // Only the same answer can have the key already.
+    transaction
+        .prepare_cached("UPDATE OR REPLACE response SET key = key || '#' || created_at WHERE key = ?1")?
+        .execute([key.to_string()])
+}
+
+/// Inserts an answer unless its key is there: under the key of its request, or under that of a superseded answer.
+pub(super) fn insert_response(
+    transaction: &Transaction<'_>,
+    response: &NewResponse,
+    standing: Standing,
+) -> rusqlite::Result<Kept> {
     let NewResponse {
         key,
         provider,
         model,
         endpoint,
         task,
+        subject,
         run,
         parts,
         body,
@@ -179,24 +207,31 @@ fn insert_response(transaction: &Transaction<'_>, response: &NewResponse) -> rus
     } = response;
     let usage = usage.as_ref().map(json).transpose()?;
     let latency = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
+    let created_at = created_at.to_string();
+    let key = match standing {
+        Standing::Superseded => superseded_key(&key.to_string(), &created_at),
+        Standing::Current => key.to_string(),
+    };
     let inserted = transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO response
-             (key, provider, model, endpoint, task, run, request, body, status, usage, created_at, attempts, latency_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             (key, provider, model, endpoint, task, unit, run, request, body, checksum, status, usage, created_at, attempts, latency_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         )?
         .execute(params![
-            key.to_string(),
+            key,
             provider,
             model,
             endpoint,
             task,
+            subject.as_ref().map(|subject| subject.unit.as_str()),
             run,
-            json(parts)?,
+            json(&RequestCell::new(parts, subject.as_ref()))?,
             body,
+            checksum(body),
             status,
             usage,
-            created_at.to_string(),
+            created_at,
             attempts,
             latency,
         ])?;
@@ -250,7 +285,7 @@ mod tests {
     fn a_full_disk_reaches_whoever_put_the_row_and_spares_the_rows_that_fit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.db");
-        let mut connection = file::open(&path).unwrap();
+        let mut connection = super::super::file::open(&path).unwrap();
         let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
         connection.pragma_update_and_check(None, "max_page_count", pages + 4, |_| Ok(())).unwrap();
         let (small, small_outcome) = order(response(1));

@@ -50,7 +50,7 @@ fn a_mistake_in_the_configuration_is_named_with_its_line() {
         )
     };
     insta::assert_snapshot!(config("[input]\nsessions = [\"logs\"]\n[annotate]\nmodle = \"baseline/cues\"\n"), @r#"
-    error: config.toml:4: unknown field `modle`, expected one of `tasks`, `model`, `concurrency`, `timeout`, `max_retries`, `redact`
+    error: config.toml:4: unknown field `modle`, expected one of `tasks`, `model`, `concurrency`, `timeout`, `max_retries`, `patience`, `redact`
        ╭─[config.toml:4:1]
      3 │ [annotate]
      4 │ modle = "baseline/cues"
@@ -115,7 +115,7 @@ fn a_model_that_cannot_be_asked_is_refused_before_anything_else() {
     ");
     insta::assert_snapshot!(model("opnai/gpt-6", &[]), @"
     error: there is no provider `opnai`
-    hint: known providers: openai, anthropic, gemini, baseline; a [provider.opnai] table in config.toml adds one
+    hint: known providers: openai, anthropic, gemini, baseline, dataset; a [provider.opnai] table in config.toml adds one
     ");
     insta::assert_snapshot!(model("baseline/words", &[]), @"
     error: there is no model `baseline/words`

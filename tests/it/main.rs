@@ -5,21 +5,41 @@ mod agree_task;
 mod annotate;
 mod bad_input;
 mod browse;
+mod cache;
 mod codebooks;
 mod context;
+mod copies;
+mod entire;
+mod entire_odd;
+mod damage;
+mod entire_oracle;
 mod export;
 mod fake;
 mod faults;
 mod init;
 mod interrupt;
+#[cfg(not(feature = "parquet"))]
+mod no_tables;
 #[cfg(unix)]
 mod paging;
 #[cfg(feature = "parquet")]
 mod parquet_file;
+#[cfg(feature = "parquet")]
+mod parquet_rows;
+mod mutation;
+mod one_model;
 mod project;
 mod redact;
+mod repository;
 mod requests;
 mod sessions;
 mod stops;
 #[cfg(unix)]
 mod terminal;
+#[cfg(feature = "parquet")]
+mod swe_chat;
+#[cfg(feature = "parquet")]
+mod table_sessions;
+#[cfg(feature = "parquet")]
+mod tables;
+mod story;

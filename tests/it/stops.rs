@@ -137,15 +137,63 @@ fn a_server_that_is_not_there_is_told_soon() {
 #[test]
 fn a_server_that_goes_away_does_not_use_up_all_units() {
     let context = Context::with_sessions(10, 30);
-    let fake = Fake::plan(|asked| if asked.index < 5 { Reply::Answer } else { Reply::status(502) }).start();
+    context.write("config.toml", "[input]\nsessions = [\"sessions\"]\n[annotate]\npatience = 3\n");
+    let healthy = Arc::new(AtomicBool::new(false));
+    let is_healthy = healthy.clone();
+    let fake = Fake::plan(move |asked| {
+        let answers = asked.index < 5 || is_healthy.load(Ordering::SeqCst);
+        if answers { Reply::Answer } else { Reply::status(502) }
+    })
+    .start();
     let ended = context.annotate(&fake, &["--max-retries", "0"]).with(2);
     let errors = ended.lines("error");
-    assert!(errors.len() == 1 && errors[0].contains(" units in a row got no answer"), "{}", ended.stderr);
-    // Each of the five answers may arrive late and end a row of up to 19 failures; 20 end the run, with 8 under way.
-    assert!(fake.seen().len() <= 5 + 5 * 19 + 20 + 8, "{}", fake.seen().len());
+    assert_eq!(errors.len(), 1, "{}", ended.stderr);
+    assert!(
+        errors[0].starts_with("error: stopped: no request was answered for 3 s; the last time: HTTP 502"),
+        "{errors:?}"
+    );
+    // Each of the five answers may arrive late and end a row of up to 9 failures; 10 are an outage, with 16 under way, and then it is
+    // looked at two or three times.
+    assert!(fake.seen().len() <= 5 + 5 * 9 + 10 + 16 + 3, "{}", fake.seen().len());
     let rows = context.rows("mood");
     assert_eq!(states(&rows)["ok"], 5);
     assert!(rows.iter().all(|row| row["status"] == "ok" || row["detail"].as_str().unwrap().contains("HTTP 502")));
+    // The next run goes on where this one ended.
+    let before = fake.seen().len();
+    healthy.store(true, Ordering::SeqCst);
+    context.annotate(&fake, &[]).with(0);
+    assert_eq!(fake.seen().len(), before + 295);
+    assert_whole(&context.rows("mood"), 10, 30);
+}
+
+#[test]
+fn a_server_that_comes_back_costs_no_unit() {
+    let context = Context::with_sessions(10, 30);
+    let away = Duration::from_millis(200)..Duration::from_millis(2_500);
+    let fake =
+        Fake::plan(move |asked| if away.contains(&asked.at) { Reply::status(503) } else { Reply::Answer }).start();
+    context.annotate(&fake, &["--max-retries", "1"]).with(0);
+    let rows = context.rows("mood");
+    assert_whole(&rows, 10, 30);
+    assert_eq!(states(&rows).into_iter().collect::<Vec<_>>(), [("ok".to_owned(), 300)]);
+    let refused = fake.seen().iter().filter(|seen| seen.answered != "Answer").count();
+    assert!(refused < 120, "it was asked {refused} times while it was away");
+}
+
+#[test]
+fn a_quota_of_a_day_stops_the_run_and_says_when_it_is_back() {
+    let headers = vec![
+        ("x-ratelimit-limit-requests", "200".to_owned()),
+        ("x-ratelimit-remaining-requests", "0".to_owned()),
+        ("x-ratelimit-reset-requests", "5h12m30s".to_owned()),
+        ("retry-after", "2".to_owned()),
+    ];
+    let said = "HTTP 429 rate_limit_exceeded: Slow down.: the limit of 200 requests is used up; the server says that it is \
+        back in 5 h 13 min";
+    let body = json!({ "error": { "message": "Slow down.", "type": "requests", "code": "rate_limit_exceeded" } });
+    stops_and_goes_on(Reply::Status { code: 429, body: Some(body.to_string()), headers }, said);
+    let headers = vec![("retry-after", "18000".to_owned())];
+    stops_and_goes_on(Reply::Status { code: 429, body: None, headers }, "the server says that it is back in 5 h 0 min");
 }
 
 #[test]

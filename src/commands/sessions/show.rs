@@ -91,8 +91,7 @@ pub fn material(
             "redactions": redacted.then_some(&redactions), "system": prompt.system, "parts": parts, "schema": prompt.schema.json,
         }))?;
     } else {
-        let texts: Vec<&str> = prompt.system.as_deref().into_iter().chain(parts).collect();
-        print_in_pages(&format!("{}\n", texts.join("\n\n")), !args.no_pager)?;
+        print_in_pages(&format!("{}\n", prompt.text()), !args.no_pager)?;
     }
     if !common.quiet {
         say!(

@@ -1,157 +1,206 @@
-//! One rate limit, of requests or of tokens a minute: a bucket that can be paid from in parts and set to what the server says is left.
+//! One limit a minute, of requests or of tokens: the user's own or what the server says, whichever is lower.
+//!
+//! A request passes when three hold: what was spent in the last minute leaves room for it, what the server said was left does so as well,
+//! and it was its turn in an even flow. The server's word is as old as the request that it was about: what was let go since is taken off,
+//! what has come back since is added.
 
-use governor::clock::Clock;
-use governor::middleware::StateInformationMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-use std::num::NonZeroU32;
+use super::bucket::Bucket;
+use super::window::Window;
+use crate::llm::Told;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Tokio's time since a start: so that tests run on a paused clock.
-#[derive(Debug, Clone)]
-struct Ticks(Instant);
+const MINUTE: Duration = Duration::from_secs(60);
+/// A limit whose whole is back later than this is none of a minute.
+const LONGER_THAN_A_MINUTE: Duration = Duration::from_secs(90);
+/// What is beyond this is no limit.
+const NO_LIMIT: u64 = u32::MAX as u64;
+/// How often the server is believed that its limit is a higher one: two machines behind one name may not agree.
+const REST: Duration = Duration::from_secs(1);
+/// The least part of its cost that is charged for a request where the server always has more left than we reckon.
+const LEAST_SHARE: f64 = 0.125;
+/// By which the share falls and rises.
+const SHARE_STEP: f64 = 0.75;
 
-impl Clock for Ticks {
-    type Instant = Duration;
+/// A limit per minute, or none.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// The user's own limit: never exceeded.
+    own: Option<u64>,
+    /// What the server says.
+    told: Option<u64>,
+    bucket: Option<Bucket>,
+    window: Window,
+    /// When the request went whose answer told the limit.
+    heard: Option<Instant>,
+    word: Option<Word>,
+    /// What was used beyond what was paid.
+    debt: u64,
+    /// All that was let go since the start.
+    let_go: u64,
+    changed: Option<Instant>,
+    share: Share,
+}
 
-    fn now(&self) -> Duration {
-        self.0.elapsed()
+/// What the server said was left.
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    left: u64,
+    /// When the request went that it was about.
+    as_of: Instant,
+    /// What had been let go by then, that request included.
+    let_go: u64,
+}
+
+/// What of its reckoned cost a request is charged: less than all where the server always has plenty left. Some charge for less than might
+/// be used, and some give back what was not.
+#[derive(Debug)]
+struct Share {
+    value: f64,
+    /// The least that was left, in parts of the limit, since then.
+    least: f64,
+    since: Option<Instant>,
+}
+
+impl Default for Share {
+    fn default() -> Share {
+        Share { value: 1.0, least: 1.0, since: None }
     }
 }
 
-/// A limit per minute.
-#[derive(Debug)]
-pub(super) struct Gate {
-    per_minute: NonZeroU32,
-    limiter: RateLimiter<NotKeyed, InMemoryState, Ticks, StateInformationMiddleware>,
-    clock: Ticks,
-    /// What was in the bucket, and when: the limiter tells it at payments only.
-    level: (u64, Instant),
-    synced: Option<Instant>,
-}
-
-/// What the server says of a limit, and what has happened since it said so.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Told {
-    /// Its limit per minute.
-    pub(super) limit: u64,
-    /// What was left of it.
-    pub(super) left: Option<u64>,
-    /// How long ago that was, at most.
-    pub(super) age: Duration,
-    /// What we have spent since.
-    pub(super) spent: u64,
+impl Share {
+    fn see(&mut self, left: f64, now: Instant) {
+        let since = *self.since.get_or_insert(now);
+        self.least = self.least.min(left);
+        let step = if self.least < 0.25 && now - since >= REST {
+            1.0 / SHARE_STEP
+        } else if now - since < MINUTE {
+            return;
+        } else if self.least > 0.5 {
+            SHARE_STEP
+        } else {
+            1.0
+        };
+        *self = Share { value: (self.value * step).clamp(LEAST_SHARE, 1.0), least: 1.0, since: Some(now) };
+    }
 }
 
 impl Gate {
-    /// A limit whose bucket holds a tenth of a minute: an idle start must not double the first minute's share.
-    pub(super) fn new(per_minute: u64) -> Gate {
-        Gate::filled(per_minute, u64::MAX)
+    /// A gate with the user's own limit, if there is one.
+    pub(super) fn new(own: Option<u64>) -> Gate {
+        let own = own.filter(|limit| *limit <= NO_LIMIT).map(|limit| limit.max(1));
+        Gate { own, bucket: own.map(Bucket::new), ..Gate::default() }
     }
 
-    fn filled(per_minute: u64, available: u64) -> Gate {
-        let per_minute = narrow(per_minute);
-        let burst = burst(per_minute);
-        let clock = Ticks(Instant::now());
-        let limiter = RateLimiter::direct_with_clock(Quota::per_minute(per_minute).allow_burst(burst), clock.clone())
-            .with_middleware::<StateInformationMiddleware>();
-        let mut gate =
-            Gate { per_minute, limiter, clock, level: (u64::from(burst.get()), Instant::now()), synced: None };
-        let missing = u64::from(burst.get()).saturating_sub(available);
-        if missing > 0 {
-            gate.take(narrow(missing)).expect("a full bucket pays its own size");
-        }
-        gate
+    fn limit(&self) -> Option<u64> {
+        self.bucket.as_ref().map(Bucket::per_minute)
     }
 
-    /// The limit.
-    pub(super) fn per_minute(&self) -> u64 {
-        u64::from(self.per_minute.get())
+    /// All that was let go since the start.
+    pub(super) fn let_go(&self) -> u64 {
+        self.let_go
     }
 
-    /// Pays as much of what is owed as the bucket holds; an error tells how long to wait for the next part.
-    ///
-    /// In parts, for two reasons: what is larger than the bucket could never be paid at once, and what is paid is not lost if the server's
-    /// word empties the bucket meanwhile.
-    pub(super) fn pay(&mut self, owed: &mut u64) -> Result<(), Duration> {
-        while *owed > 0 {
-            let part = narrow((*owed).min(self.part()));
-            self.take(part)?;
-            *owed -= u64::from(part.get());
-        }
-        Ok(())
+    /// What a request pays that counts `amount`: no more than a whole minute, for then the server's own bucket is as full as it gets, and
+    /// whether it takes the request is for it to say.
+    pub(super) fn price(&self, amount: u64) -> u64 {
+        let share = if self.is_own() { 1.0 } else { self.share.value };
+        let amount = if share < 1.0 { (amount as f64 * share).ceil() as u64 } else { amount };
+        self.limit().map_or(amount, |limit| amount.min(limit))
     }
 
-    /// Follows the server: a new limit, or another level of the bucket, where either differs by more than 5 % of the limit.
-    ///
-    /// `configured` is the user's own limit: it is never exceeded, and where it is the lower one the server's room is none of ours.
-    pub(super) fn follow(gate: &mut Option<Gate>, configured: Option<u64>, told: Told) {
-        if told.limit == 0 {
-            return;
-        }
-        let limit = configured.map_or(told.limit, |own| own.min(told.limit));
-        let refilled = u128::from(told.limit) * told.age.as_millis() / 60_000;
-        let left = told.left.map(|left| {
-            let now = u128::from(left).saturating_add(refilled).min(u128::from(told.limit));
-            u64::try_from(now).unwrap_or(u64::MAX).saturating_sub(told.spent).min(bucket(limit))
-        });
-        let now = Instant::now();
-        let Some(current) = gate else {
-            *gate = Some(Gate { synced: Some(now), ..Gate::filled(limit, left.unwrap_or(u64::MAX)) });
-            return;
-        };
-        if current.synced.is_some_and(|synced| now - synced < current.rest()) {
-            return;
-        }
-        let available = current.available();
-        let wanted = match left {
-            Some(left) if left < available || limit == told.limit => left,
-            _ => available,
-        };
-        let differs = |ours: u64, theirs: u64| u128::from(ours.abs_diff(theirs)) * 20 > u128::from(limit);
-        if differs(current.per_minute(), limit) || differs(available, wanted) {
-            *gate = Some(Gate { synced: Some(now), ..Gate::filled(limit, wanted) });
-        }
+    /// What the next request owes that pays this price: what others have used beyond theirs comes upon it.
+    pub(super) fn owed(&mut self, price: u64) -> u64 {
+        price.saturating_add(std::mem::take(&mut self.debt))
     }
 
-    /// What the bucket holds now.
-    fn available(&self) -> u64 {
-        let (level, at) = self.level;
-        let refilled = u128::from(self.per_minute()) * at.elapsed().as_millis() / 60_000;
-        level.saturating_add(u64::try_from(refilled).unwrap_or(u64::MAX)).min(bucket(self.per_minute()))
+    /// Whether the user's own limit is the one that counts.
+    fn is_own(&self) -> bool {
+        self.own.is_some_and(|own| self.told.is_none_or(|told| own <= told))
     }
 
-    fn take(&mut self, part: NonZeroU32) -> Result<(), Duration> {
-        match self.limiter.check_n(part).expect("no part is larger than the bucket") {
-            Ok(state) => {
-                self.level = (u64::from(state.remaining_burst_capacity()), Instant::now());
-                Ok(())
+    /// Whether a request may pass that counts `amount` and pays `price`, of which `owed` is still to be paid to the even flow; else how
+    /// long to wait.
+    pub(super) fn open(&mut self, amount: u64, price: u64, owed: &mut u64, now: Instant) -> Result<(), Duration> {
+        let is_own = self.is_own();
+        let Some(bucket) = self.bucket.as_mut() else { return Ok(()) };
+        let limit = bucket.per_minute();
+        *owed = (*owed).min(limit);
+        // Paid while it waits for anything else: a bucket that stands full loses what runs over.
+        bucket.pay(owed)?;
+        let told = self.told.unwrap_or(limit);
+        let amount = amount.min(told);
+        let (room, left) = match self.word.as_ref().filter(|word| now - word.as_of < MINUTE) {
+            Some(word) => {
+                let spent = self.let_go.saturating_sub(word.let_go);
+                // In sixty-thousandths of a token, so that nothing is lost by rounding.
+                let refilled = u128::from(told) * (now - word.as_of).as_millis();
+                let lacking = u128::from(amount.saturating_add(spent).saturating_sub(word.left)) * 60_000;
+                let wait = lacking.saturating_sub(refilled).div_ceil(u128::from(told));
+                // What is left is believed for a minute only, so that no word holds anyone forever.
+                let wait = u64::try_from(wait).map_or(MINUTE, Duration::from_millis);
+                (wait.min(word.as_of + MINUTE - now), word.left.saturating_sub(spent))
             }
-            Err(not_until) => Err(not_until.wait_time_from(self.clock.now())),
+            None => (Duration::ZERO, 0),
+        };
+        // Where the server itself has plenty left, the last minute need not be looked at: it counts otherwise than by whole minutes.
+        let plenty = !is_own && left > amount.saturating_add(told / 4);
+        let window = if plenty { Duration::ZERO } else { self.window.wait(price.min(limit), limit, now) };
+        match room.max(window) {
+            Duration::ZERO => Ok(()),
+            wait => Err(wait),
         }
     }
 
-    fn part(&self) -> u64 {
-        (bucket(self.per_minute()) / 16).max(1)
+    /// Lets a request pass.
+    pub(super) fn pass(&mut self, amount: u64, price: u64, now: Instant) {
+        self.let_go = self.let_go.saturating_add(amount);
+        if self.bucket.is_some() {
+            self.window.spend(price, now);
+        }
     }
 
-    /// The least time between two changes: a second, and long enough for two parts to be paid, so that waiting requests get on.
-    fn rest(&self) -> Duration {
-        let two_parts = Duration::from_secs(120 * self.part()) / self.per_minute.get();
-        two_parts.max(Duration::from_secs(1))
+    /// Corrects the price that was paid at a time, now that it is known what the request has counted.
+    pub(super) fn correct(&mut self, at: Instant, paid: u64, actual: u64) {
+        let actual = self.price(actual);
+        self.window.correct(at, paid, actual);
+        if let Some(bucket) = &mut self.bucket {
+            bucket.give_back(paid.saturating_sub(actual));
+            // Servers forget after a minute, and so may we.
+            self.debt = self.debt.saturating_add(actual.saturating_sub(paid)).min(bucket.per_minute());
+        }
     }
-}
 
-fn bucket(per_minute: u64) -> u64 {
-    u64::from(burst(narrow(per_minute)).get())
-}
+    /// Follows what the server said of its limit in the answer to a request that went at `as_of`, when `let_go` had been let go.
+    pub(super) fn follow(&mut self, told: Told, as_of: Instant, let_go: u64, now: Instant) {
+        let Some(limit) = told.limit.filter(|limit| (1..=NO_LIMIT).contains(limit)) else { return };
+        // Answers overtake each other: what an older request has been told is no news.
+        if self.heard.is_some_and(|heard| as_of < heard) {
+            return;
+        }
+        self.heard = Some(as_of);
+        if told.reset.is_some_and(|reset| reset > LONGER_THAN_A_MINUTE) {
+            // A limit of an hour or a day, which is no pace. What happens when it is used up is the server's to say.
+            self.told = None;
+            self.word = None;
+            self.set(self.own, now);
+            return;
+        }
+        self.told = Some(limit);
+        self.set(Some(self.own.map_or(limit, |own| own.min(limit))), now);
+        if let Some(left) = told.left {
+            self.word = Some(Word { left, as_of, let_go });
+            self.share.see(left as f64 / limit as f64, now);
+        }
+    }
 
-fn burst(per_minute: NonZeroU32) -> NonZeroU32 {
-    NonZeroU32::new(per_minute.get() / 10).unwrap_or(NonZeroU32::MIN)
-}
-
-/// A limit beyond four thousand million a minute is none.
-fn narrow(count: u64) -> NonZeroU32 {
-    NonZeroU32::new(u32::try_from(count).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
+    /// Changes the limit: down at once, up with a rest between.
+    fn set(&mut self, limit: Option<u64>, now: Instant) {
+        let old = self.limit();
+        if old == limit || (limit > old && self.changed.is_some_and(|changed| now - changed < REST)) {
+            return;
+        }
+        self.changed = Some(now);
+        self.bucket = limit.map(|limit| if old.is_none() { Bucket::new(limit) } else { Bucket::running(limit) });
+    }
 }

@@ -3,7 +3,9 @@
 //! Files of one conversation a line may be far larger than memory, so they are read line by line, and a conversation can be read
 //! later without the rest.
 
-use super::Role;
+use super::{Role, is_message};
+use crate::session::ReadReport;
+use crate::session::document::{Text, parse};
 use crate::session::value::text_of;
 use memchr::memmem;
 use serde::Deserialize;
@@ -11,7 +13,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::ops::Range;
 use std::path::Path;
 
@@ -48,9 +50,17 @@ pub fn may_hold(head: &[u8]) -> bool {
 /// # Errors
 /// Fails if the file cannot be read; what is in it makes nothing fail.
 pub fn find(path: &Path) -> io::Result<Found> {
+    search(BufReader::new(File::open(path)?), path)
+}
+
+/// Finds the conversations in the bytes of a file that is named like `path`.
+pub fn find_in(bytes: &[u8], path: &Path) -> Found {
+    search(Cursor::new(bytes), path).unwrap_or_default()
+}
+
+fn search(mut file: impl BufRead + Seek, path: &Path) -> io::Result<Found> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut finding = Finding { stem: name(&stem), found: Found::default() };
-    let mut file = BufReader::new(File::open(path)?);
+    let mut finding = Finding { stem: name(&stem), found: Found::default(), has_sound_line: false };
     if has_value_in_first_line(&mut file)? {
         finding.lines(&mut file)?;
         let is_document = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
@@ -62,15 +72,22 @@ pub fn find(path: &Path) -> io::Result<Found> {
         }
     } else {
         let mut bytes = Vec::new();
-        file.rewind()?;
         file.read_to_end(&mut bytes)?;
-        finding.document(&bytes);
+        if finding.document(&bytes).is_none() {
+            // The first line may be damaged alone; if not, the document is.
+            file.rewind()?;
+            finding.lines(&mut file)?;
+            if !finding.has_sound_line && finding.found.others > 0 {
+                finding.found = Found::default();
+                finding.damaged(&bytes, 0, None);
+            }
+        }
     }
     Ok(finding.found)
 }
 
 /// Whether the first line that is not blank holds a whole value, so that others may follow on lines of their own.
-fn has_value_in_first_line(file: &mut BufReader<File>) -> io::Result<bool> {
+fn has_value_in_first_line(file: &mut (impl BufRead + Seek)) -> io::Result<bool> {
     let mut line = Vec::new();
     while line.trim_ascii().is_empty() {
         line.clear();
@@ -78,25 +95,38 @@ fn has_value_in_first_line(file: &mut BufReader<File>) -> io::Result<bool> {
             break;
         }
     }
-    let (line, _) = without_mark(&line);
-    let is_value =
-        serde_json::Deserializer::from_slice(line).into_iter::<IgnoredAny>().next().is_some_and(|v| v.is_ok());
+    let (_, padded) = padding(&line);
+    let is_value = serde_json::Deserializer::from_slice(&line[padded..])
+        .into_iter::<IgnoredAny>()
+        .next()
+        .is_some_and(|v| v.is_ok());
     file.rewind()?;
     Ok(is_value)
 }
 
-/// Bytes without a byte order mark, and how many bytes that took off.
-fn without_mark(bytes: &[u8]) -> (&[u8], u64) {
-    bytes.strip_prefix(b"\xEF\xBB\xBF").map_or((bytes, 0), |rest| (rest, 3))
+/// How many bytes at the beginning are blank, and how many are blank or none of the text's: runs of NUL that an interrupted write
+/// left, a byte order mark.
+fn padding(bytes: &[u8]) -> (usize, usize) {
+    let blank = bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let mut padded = blank;
+    loop {
+        match &bytes[padded..] {
+            [0xEF, 0xBB, 0xBF, ..] => padded += 3,
+            [byte, ..] if byte.is_ascii_whitespace() || *byte == 0 => padded += 1,
+            _ => return (blank, padded),
+        }
+    }
 }
 
 struct Finding {
     stem: String,
     found: Found,
+    /// Whether a line holds a conversation that is not damaged.
+    has_sound_line: bool,
 }
 
 impl Finding {
-    fn lines(&mut self, file: &mut BufReader<File>) -> io::Result<()> {
+    fn lines(&mut self, file: &mut impl BufRead) -> io::Result<()> {
         let mut line = Vec::new();
         let mut offset = 0;
         for number in 1u64.. {
@@ -105,10 +135,7 @@ impl Finding {
             if length == 0 {
                 break;
             }
-            let (text, mark) = without_mark(&line);
-            if !text.trim_ascii().is_empty() {
-                self.values(text, offset + mark, number);
-            }
+            self.values(&line, offset, number);
             offset += length as u64;
         }
         Ok(())
@@ -116,30 +143,63 @@ impl Finding {
 
     /// Takes a line; several values can stand in one that was appended to without a line end.
     fn values(&mut self, line: &[u8], offset: u64, number: u64) {
-        let mut values = serde_json::Deserializer::from_slice(line).into_iter::<&RawValue>();
-        while let Some(value) = values.next() {
-            let Ok(value) = value else {
-                self.found.others += 1;
-                break;
-            };
-            let start = offset + (values.byte_offset() - value.get().len()) as u64;
-            self.value(value.get(), start, Some(number));
+        let mut at = 0;
+        loop {
+            let (blank, padded) = padding(&line[at..]);
+            let rest = &line[at + padded..];
+            if rest.is_empty() {
+                return;
+            }
+            let from = offset + (at + blank) as u64;
+            let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<&RawValue>();
+            let Some(Ok(value)) = values.next() else { return self.damaged(&line[at + blank..], from, Some(number)) };
+            let known = self.found.conversations.len();
+            self.value(value.get(), from..offset + (at + padded) as u64, Some(number));
+            self.has_sound_line |= self.found.conversations.len() > known;
+            at += padded + values.byte_offset();
         }
     }
 
-    fn document(&mut self, bytes: &[u8]) {
-        let (text, mark) = without_mark(bytes);
-        let mut values = serde_json::Deserializer::from_slice(text).into_iter::<&RawValue>();
-        if let Some(Ok(value)) = values.next() {
-            let start = mark + (values.byte_offset() - value.get().len()) as u64;
-            self.value(value.get(), start, None);
-        }
+    /// Takes a file that is one value; none if it is not.
+    fn document(&mut self, bytes: &[u8]) -> Option<()> {
+        let (blank, padded) = padding(bytes);
+        let value = serde_json::Deserializer::from_slice(&bytes[padded..]).into_iter::<&RawValue>().next()?.ok()?;
+        self.value(value.get(), blank as u64..padded as u64, None);
+        Some(())
     }
 
-    /// Takes a value that begins at `start`: a conversation, or a list of them.
-    fn value(&mut self, text: &str, start: u64, line: Option<u64>) {
+    /// Takes a piece of the file that is damaged: what can be read of it is one conversation, if any.
+    fn damaged(&mut self, bytes: &[u8], start: u64, line: Option<u64>) {
+        let text = Text::of(bytes);
+        // A line that begins with a bracket begins a list that stands on many lines.
+        let text = if line.is_none() { text.named("messages") } else { text };
+        let report = &mut ReadReport::default();
+        let document = text.document("messages", report);
+        let mut speaks = false;
+        document.for_each_message(is_message, report, &mut |text| {
+            speaks |= serde_json::from_str::<Message>(text)?.speaks();
+            Ok(())
+        });
+        if !speaks || !document.has_messages {
+            self.found.others += 1;
+            return;
+        }
+        let ids: Ids = parse(&document.readable_part()).unwrap_or_default();
+        self.conversation(
+            start..start + bytes.trim_ascii_end().len() as u64,
+            bytes.trim_ascii_end(),
+            ids.first(),
+            line,
+        );
+    }
+
+    /// Takes a value that begins at the end of `padding`: a conversation, or a list of them.
+    fn value(&mut self, text: &str, padding: Range<u64>, line: Option<u64>) {
+        let start = padding.end;
+        let span = |start: u64, text: &str| start..start + text.len() as u64;
         if let Some(outline) = outline(text) {
-            return self.conversation(text, start, outline.id, line);
+            let span = padding.start..span(start, text).end;
+            return self.conversation(span, text.as_bytes(), outline.id, line);
         }
         let elements: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
         if elements.is_empty() {
@@ -148,21 +208,28 @@ impl Finding {
         for (place, element) in (1..).zip(elements) {
             let within = element.get().as_ptr() as usize - text.as_ptr() as usize;
             match outline(element.get()) {
-                Some(outline) => self.conversation(element.get(), start + within as u64, outline.id, Some(place)),
+                Some(outline) => {
+                    let element = element.get();
+                    self.conversation(
+                        span(start + within as u64, element),
+                        element.as_bytes(),
+                        outline.id,
+                        Some(place),
+                    );
+                }
                 None => self.found.others += 1,
             }
         }
     }
 
-    fn conversation(&mut self, text: &str, start: u64, own: Option<String>, place: Option<u64>) {
+    fn conversation(&mut self, span: Range<u64>, bytes: &[u8], own: Option<String>, place: Option<u64>) {
         let id = match (own.map(|own| name(&own)), place) {
             (Some(own), _) if own.bytes().all(|b| b.is_ascii_digit()) => format!("{}:{own}", self.stem),
             (Some(own), _) => own,
             (None, Some(place)) => format!("{}:{place}", self.stem),
             (None, None) => self.stem.clone(),
         };
-        let span = start..start + text.len() as u64;
-        self.found.conversations.push(Conversation { id, span, hash: blake3::hash(text.as_bytes()) });
+        self.found.conversations.push(Conversation { id, span, hash: blake3::hash(bytes) });
     }
 }
 
@@ -178,36 +245,52 @@ struct Message {
     tool_calls: Option<IgnoredAny>,
 }
 
+impl Message {
+    /// Whether it is the human's or the agent's, with something in it.
+    fn speaks(&self) -> bool {
+        matches!(Role::named(&self.role), Some(Role::Human | Role::Agent))
+            && (self.content.is_some() || self.tool_calls.is_some())
+    }
+}
+
+/// Where clients write a conversation's id.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Ids {
+    id: Value,
+    conversation_id: Value,
+    #[serde(rename = "conversationId")]
+    conversation: Value,
+    session_id: Value,
+    #[serde(rename = "sessionId")]
+    session: Value,
+    chat_id: Value,
+    thread_id: Value,
+    uuid: Value,
+}
+
+impl Ids {
+    fn first(self) -> Option<String> {
+        let Ids { id, conversation_id, conversation, session_id, session, chat_id, thread_id, uuid } = self;
+        let ids = [id, conversation_id, conversation, session_id, session, chat_id, thread_id, uuid];
+        ids.iter().find_map(|id| text_of(Some(id)).filter(|id| !id.trim().is_empty()))
+    }
+}
+
 /// Whether a value is a conversation: every message has a role, and one at least is the human's or the agent's with something in it.
 fn outline(text: &str) -> Option<Outline> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Marks {
         messages: Vec<Message>,
-        id: Value,
-        conversation_id: Value,
-        #[serde(rename = "conversationId")]
-        conversation: Value,
-        session_id: Value,
-        #[serde(rename = "sessionId")]
-        session: Value,
-        chat_id: Value,
-        thread_id: Value,
-        uuid: Value,
     }
     let (messages, id) = if text.starts_with('[') {
         (serde_json::from_str(text).ok()?, None)
     } else {
-        let Marks { messages, id, conversation_id, conversation, session_id, session, chat_id, thread_id, uuid } =
-            serde_json::from_str(text).ok()?;
-        let ids = [id, conversation_id, conversation, session_id, session, chat_id, thread_id, uuid];
-        (messages, ids.iter().find_map(|id| text_of(Some(id)).filter(|id| !id.trim().is_empty())))
+        let Marks { messages } = serde_json::from_str(text).ok()?;
+        (messages, parse(text).map_or(None, Ids::first))
     };
-    let speaks = |message: &Message| {
-        matches!(Role::named(&message.role), Some(Role::Human | Role::Agent))
-            && (message.content.is_some() || message.tool_calls.is_some())
-    };
-    messages.iter().any(speaks).then_some(Outline { id })
+    messages.iter().any(Message::speaks).then_some(Outline { id })
 }
 
 /// A foreign name as a part of an id: without blanks, and without the mark that parts a unit's ordinal from its session.

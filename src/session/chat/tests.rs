@@ -6,6 +6,11 @@ use proptest::prelude::*;
 use serde_json::json;
 use std::fs;
 
+/// Reads files from memory, where nothing can fail.
+fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
+    super::read(id, files).expect("memory can be read")
+}
+
 fn session_of(bytes: Vec<u8>) -> Session {
     read("c", &[(PathBuf::from("c.json"), bytes)])
 }

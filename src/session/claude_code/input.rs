@@ -59,7 +59,7 @@ struct Replacement<'a> {
 
 /// A tool call's arguments as text, and the command of a shell tool.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Input {
+pub(in crate::session) struct Input {
     /// The text.
     pub text: String,
     /// What a shell tool runs.
@@ -67,7 +67,7 @@ pub(super) struct Input {
 }
 
 /// Reads the arguments of a call of `tool`. The error is one of JSON, such as half a surrogate pair in a string.
-pub(super) fn read(tool: &str, raw: Option<&RawValue>) -> Result<Input, serde_json::Error> {
+pub(in crate::session) fn read(tool: &str, raw: Option<&RawValue>) -> Result<Input, serde_json::Error> {
     let json = raw.map_or("", RawValue::get);
     if !json.starts_with('{') {
         return Ok(Input { text: json.to_owned(), command: None });

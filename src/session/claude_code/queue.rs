@@ -132,7 +132,7 @@ impl<'a> Queue<'a> {
 }
 
 /// Whether a row's text is the queued text, alone or as lines among others.
-fn holds(row: &str, text: &str) -> bool {
+pub(in crate::session) fn holds(row: &str, text: &str) -> bool {
     if row.len() <= text.len() || text.is_empty() {
         return row == text;
     }

@@ -24,16 +24,30 @@ const CLARIFY: &str = "The user wants to clarify these questions";
 
 /// How the call ended.
 pub(super) fn outcome(output: &Output) -> ToolOutcome {
-    let text = output.text.trim();
-    if output.denial.as_deref() == Some("user-rejected") {
+    judge(output.failed, output.denial.as_deref(), output.text.trim())
+}
+
+/// How the call ended, as far as the text of its result says it: for tables, which keep nothing else. A failure that the client does not
+/// mark in the text goes unseen.
+pub(in crate::session) fn outcome_of_text(text: &str) -> ToolOutcome {
+    let text = text.trim();
+    let exit_code = text.strip_prefix("Exit code ").and_then(|rest| rest.bytes().next());
+    let failed = exit_code.is_some_and(|digit| digit.is_ascii_digit() && digit != b'0')
+        || ["<tool_use_error>", STOPPED, STOPPED_TOOL, CLARIFY].iter().any(|mark| text.starts_with(mark))
+        || REFUSALS.iter().any(|refusal| text.starts_with(refusal));
+    judge(failed, None, text)
+}
+
+fn judge(failed: bool, denial: Option<&str>, text: &str) -> ToolOutcome {
+    if denial == Some("user-rejected") {
         return ToolOutcome::Rejected;
     }
-    if !output.failed {
+    if !failed {
         return ToolOutcome::Ok;
     }
     if text.starts_with(STOPPED) || text.starts_with(STOPPED_TOOL) || text.ends_with(STOPPED_TOOL) {
         ToolOutcome::Interrupted
-    } else if output.denial.is_none()
+    } else if denial.is_none()
         && (REFUSALS.iter().any(|refusal| text.starts_with(refusal)) || text.starts_with(CLARIFY))
     {
         ToolOutcome::Rejected
@@ -43,14 +57,14 @@ pub(super) fn outcome(output: &Output) -> ToolOutcome {
 }
 
 /// The words that a human gave with a refusal.
-pub(super) fn rejection_words(text: &str) -> Option<&str> {
+pub(in crate::session) fn rejection_words(text: &str) -> Option<&str> {
     let (_, words) = LEADS.iter().find_map(|lead| text.split_once(lead))?;
     let words = NOTES.iter().fold(words, |words, note| words.split_once(note).map_or(words, |(words, _)| words)).trim();
     (!words.is_empty() && !words.starts_with(CLARIFY)).then_some(words)
 }
 
 /// The answers that a human chose in a question tool.
-pub(super) fn answers(text: &str) -> Option<&str> {
+pub(in crate::session) fn answers(text: &str) -> Option<&str> {
     let text = text.trim();
     text.starts_with("User has answered your questions").then_some(text)
 }
@@ -81,6 +95,21 @@ mod tests {
         assert_eq!(of(true, None, "Exit code 1\ngrep: [Request interrupted by user] not found"), ToolOutcome::Failed);
         assert_eq!(of(true, None, "<tool_use_error>File does not exist.</tool_use_error>"), ToolOutcome::Failed);
         assert_eq!(of(false, None, refusal), ToolOutcome::Ok);
+    }
+
+    #[test]
+    fn a_text_alone_tells_what_the_client_wrote_into_it() {
+        for (text, outcome) in [
+            ("Exit code 2\nno such file", ToolOutcome::Failed),
+            ("Exit code 0", ToolOutcome::Ok),
+            ("<tool_use_error>File does not exist.</tool_use_error>", ToolOutcome::Failed),
+            ("The user doesn't want to proceed with this tool use. The tool use was rejected", ToolOutcome::Rejected),
+            ("[Request interrupted by user for tool use]", ToolOutcome::Interrupted),
+            ("Exit code 137\n[Request interrupted by user for tool use]", ToolOutcome::Interrupted),
+            ("grep: Exit code 2", ToolOutcome::Ok),
+        ] {
+            assert_eq!(outcome_of_text(text), outcome, "{text}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::input;
 use super::row::{Attachment, Block, Content, Row, Tokens};
 use super::text::{self, Author, Piece};
 use crate::session::tool;
-use crate::session::{InjectedSource, ReadReport, ToolCategory};
+use crate::session::{InjectedSource, ToolCategory};
 use crate::usage::Usage;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -116,25 +116,15 @@ pub(super) struct Steps {
     pub steps: Vec<Step>,
     pub models: Vec<String>,
     pub subagent_events: u64,
-    /// Rows of the main conversation, and rows of subagents, in the file at hand.
-    pub rows_here: (u64, u64),
-    unknown: Vec<String>,
+    /// Types of rows and blocks that are not known, as often as they stand there.
+    pub unknown: Vec<String>,
     uuids: HashSet<String>,
-    queue_rows: HashSet<(String, String)>,
-    queue_rows_here: Vec<(String, String)>,
+    /// The time and the text of the last row that queued one.
+    last_queued: Option<(String, Option<String>)>,
     usage: HashMap<String, Usage>,
 }
 
 impl Steps {
-    /// Ends a file: rows without an id of their own that come again in another file are copies.
-    pub fn end_file(&mut self, report: &mut ReadReport) {
-        self.queue_rows.extend(self.queue_rows_here.drain(..));
-        self.rows_here = (0, 0);
-        for kind in self.unknown.drain(..) {
-            report.count_unknown(&kind);
-        }
-    }
-
     /// Tokens of the main agent: of each message, once.
     pub fn usage(&self) -> Usage {
         self.usage.values().copied().sum()
@@ -155,7 +145,6 @@ impl Steps {
         let at = timestamp(row.timestamp.get());
         let kind = row.kind.get();
         if row.sidechain.0 {
-            self.rows_here.1 += 1;
             self.subagent_events += u64::from(matches!(kind, "user" | "assistant"));
             return;
         }
@@ -203,7 +192,6 @@ impl Steps {
     }
 
     fn user(&mut self, row: &Row<'_>, at: Option<Timestamp>) {
-        self.rows_here.0 += 1;
         let begin = self.steps.len();
         self.push(at, What::Row { human: false });
         let Some(message) = &row.message.0 else { return };
@@ -300,7 +288,6 @@ impl Steps {
     }
 
     fn assistant(&mut self, row: &Row<'_>, inputs: Vec<input::Input>, at: Option<Timestamp>) {
-        self.rows_here.0 += 1;
         let Some(message) = &row.message.0 else { return };
         let model = message.model.get();
         if model == "<synthetic>" || row.api_error.0 {
@@ -438,16 +425,16 @@ impl Steps {
     }
 
     fn queue(&mut self, row: &Row<'_>, at: Option<Timestamp>) {
-        let operation = row.operation.get();
-        let key = (row.timestamp.get().to_owned(), operation.to_owned());
-        if self.queue_rows.contains(&key) {
-            return;
-        }
-        if !key.0.is_empty() {
-            self.queue_rows_here.push(key);
-        }
         let content = row.content.text();
-        let what = match operation {
+        if row.operation.get() == "enqueue" && !row.timestamp.get().is_empty() {
+            // The same text is not queued twice at the same moment: the row was written twice.
+            let queued = Some((row.timestamp.get().to_owned(), content.clone()));
+            if self.last_queued == queued {
+                return;
+            }
+            self.last_queued = queued;
+        }
+        let what = match row.operation.get() {
             "enqueue" => What::Enqueue(content.unwrap_or_default()),
             "dequeue" => What::Dequeue(content),
             "remove" => What::Remove(content),
@@ -494,7 +481,7 @@ fn git_commit(json: &str) -> Option<String> {
 }
 
 /// A time as the transcript writes it: ISO, or milliseconds since 1970.
-fn timestamp(text: &str) -> Option<Timestamp> {
+pub(super) fn timestamp(text: &str) -> Option<Timestamp> {
     if text.is_empty() {
         return None;
     }

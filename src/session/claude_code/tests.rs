@@ -6,6 +6,12 @@ mod files;
 use super::*;
 use crate::session::{Channel, EventBody, InjectedSource, ToolOutcome};
 use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Reads files from memory, where nothing can fail.
+fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
+    super::read(id, files).expect("memory can be read")
+}
 
 const SESSION: &str = "5e55104e-0000-4000-8000-000000000001";
 

@@ -6,7 +6,7 @@ use crate::session::InjectedSource;
 
 /// A part of a block.
 #[derive(Debug, PartialEq)]
-pub(super) enum Piece<'a> {
+pub(in crate::session) enum Piece<'a> {
     /// Words that a human typed.
     Human(&'a str),
     /// A slash command that a human typed.
@@ -25,7 +25,7 @@ pub(super) enum Piece<'a> {
 
 /// What the row says about its author.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Author<'a> {
+pub(in crate::session) struct Author<'a> {
     /// The row is marked as none of the human's.
     pub meta: bool,
     /// The row's `origin.kind`, where it has one.
@@ -137,7 +137,7 @@ const INTERFACE: [&str; 58] = [
 ];
 
 /// Whether `/name` only works the client's interface.
-pub(super) fn is_interface_command(name: &str) -> bool {
+pub(in crate::session) fn is_interface_command(name: &str) -> bool {
     INTERFACE.contains(&name.trim_start_matches('/'))
 }
 
@@ -152,7 +152,7 @@ pub(super) fn typed_command(text: &str) -> Option<(&str, &str)> {
 }
 
 /// A queued text where it is words of a human to the agent: no notice, no command without words.
-pub(super) fn queued_words(text: &str) -> Option<&str> {
+pub(in crate::session) fn queued_words(text: &str) -> Option<&str> {
     let text = text.trim();
     if text.is_empty() || is_notice(text) {
         return None;
@@ -173,7 +173,7 @@ pub(super) fn is_notice(text: &str) -> bool {
 }
 
 /// Splits a block into its pieces, in order.
-pub(super) fn pieces<'a>(text: &'a str, author: Author<'_>) -> Vec<Piece<'a>> {
+pub(in crate::session) fn pieces<'a>(text: &'a str, author: Author<'_>) -> Vec<Piece<'a>> {
     let mut found = Vec::new();
     let mut rest = text.trim();
     if author.meta {

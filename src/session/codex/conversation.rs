@@ -8,6 +8,7 @@ use super::outcome::judge;
 use super::row::{Body, Call, Mark, Role, Row};
 use super::tokens::Meter;
 use crate::session::tool;
+use crate::session::value::is_id;
 use crate::session::{Channel, EventBody, InjectedSource, SessionBuilder, ToolOutcome};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -124,6 +125,9 @@ impl Conversation<'_> {
             let human = self.ends_a_wait(&body);
             self.session.tick(at, human);
         }
+        if let Body::Message { unknown, .. } = &body {
+            unknown.iter().for_each(|kind| self.session.read.count_unknown(kind));
+        }
         match body {
             Body::Tokens { total, last } if is_copy => {
                 if let Some(total) = total.or(last) {
@@ -149,7 +153,7 @@ impl Conversation<'_> {
             Body::UserMessage { text, images, injected: false } => self.typed(at, text, images),
             Body::AgentMessage { text } if !self.facts.has_replies => self.reply(at, text),
             Body::Message { role: Role::Assistant, parts, .. } => self.reply(at, parts.join("\n")),
-            Body::Message { role: Role::User, parts, images } => self.user_message(at, parts, images, is_mirrored),
+            Body::Message { role: Role::User, parts, images, .. } => self.user_message(at, parts, images, is_mirrored),
             Body::Message { role: Role::Client, parts, .. } => {
                 for text in parts {
                     self.injected(at, None, text);
@@ -380,9 +384,4 @@ impl Conversation<'_> {
             self.session.push(at, commit);
         }
     }
-}
-
-/// Whether a text can tell calls apart: some archives replace ids, as if they were secrets.
-fn is_id(text: &str) -> bool {
-    !text.is_empty() && text != "REDACTED"
 }

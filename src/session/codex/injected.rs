@@ -31,7 +31,7 @@ const PREFIXES: &[(&str, InjectedSource)] = &[
 ];
 
 /// Where a text of a message with role user comes from, if the client wrote it.
-pub(super) fn source(text: &str) -> Option<InjectedSource> {
+pub(in crate::session) fn source(text: &str) -> Option<InjectedSource> {
     let text = text.trim_start();
     PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix)).map(|&(_, source)| source)
 }
@@ -45,12 +45,12 @@ pub(super) fn frames_image(text: &str) -> bool {
 }
 
 /// Whether a text tells the model that the turn was cut off.
-pub(super) fn tells_of_abort(text: &str) -> bool {
+pub(in crate::session) fn tells_of_abort(text: &str) -> bool {
     text.trim_start().starts_with("<turn_aborted>")
 }
 
 /// The command and the output of `!command`, which the client hands to the model as one message.
-pub(super) fn shell_command(text: &str) -> Option<(&str, &str)> {
+pub(in crate::session) fn shell_command(text: &str) -> Option<(&str, &str)> {
     let body = text.trim().strip_prefix("<user_shell_command>")?;
     let body = body.strip_suffix("</user_shell_command>").unwrap_or(body);
     let (_, body) = body.split_once("<command>")?;
@@ -59,7 +59,7 @@ pub(super) fn shell_command(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Parts what editors send: open files and the like first, then, below a heading, the human's words.
-pub(super) fn split_editor_context(text: &str) -> (Option<&str>, &str) {
+pub(in crate::session) fn split_editor_context(text: &str) -> (Option<&str>, &str) {
     const REQUEST: &str = "## My request for Codex:";
     let begins = text.trim_start();
     let is_context =

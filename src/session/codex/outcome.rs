@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// What an output says about its call.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Judgement {
+pub(in crate::session) struct Judgement {
     /// How the call ended, where the output says so.
     pub outcome: Option<ToolOutcome>,
     /// The process that goes on running; a later call fetches the rest of its output.
@@ -18,7 +18,7 @@ pub(super) struct Judgement {
 const HEADER_LINES: usize = 10;
 
 /// Judges an output by its first lines.
-pub(super) fn judge(output: String) -> Judgement {
+pub(in crate::session) fn judge(output: String) -> Judgement {
     if let Some((text, code)) = unwrapped(&output) {
         let outcome = match code {
             0 => ToolOutcome::Ok,

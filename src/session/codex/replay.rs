@@ -46,7 +46,7 @@ fn end_of_copy(rows: &[Row], start: usize, created: Option<Timestamp>) -> usize 
     let mut later = false;
     for (at, row) in rows.iter().enumerate().skip(start + 1) {
         if let Some(time) = row.at {
-            let is_old = created.is_some_and(|created| time < created - TOLERANCE);
+            let is_old = created.is_some_and(|created| is_before(time, created));
             later = !is_old && (later || time.duration_since(previous) >= ONE_GO);
             previous = time;
         }
@@ -61,6 +61,11 @@ fn end_of_copy(rows: &[Row], start: usize, created: Option<Timestamp>) -> usize 
     rows.len()
 }
 
+/// Whether a time is before another one, also by clocks that differ.
+fn is_before(time: Timestamp, other: Timestamp) -> bool {
+    other.duration_since(time) > TOLERANCE
+}
+
 /// The first row behind `start` that was not written in one go with it.
 fn end_of_moment(rows: &[Row], start: usize) -> usize {
     let gap = |pair: &[Row]| Some(pair[1].at?.duration_since(pair[0].at?) >= ONE_GO);
@@ -71,7 +76,7 @@ fn end_of_moment(rows: &[Row], start: usize) -> usize {
 fn begins_before(row: &Row, created: Option<Timestamp>) -> Option<bool> {
     match row.body {
         Body::TurnStarted { turn: Some(turn) } | Body::TurnContext { turn: Some(turn), .. } => {
-            Some(turn < created? - TOLERANCE)
+            Some(is_before(turn, created?))
         }
         _ => None,
     }

@@ -3,7 +3,8 @@
 use super::thread::{Thread, is_bare_item, is_bare_meta, thread_of};
 use super::tokens::Totals;
 use crate::session::ToolOutcome;
-use crate::session::value::{flat_text, number_of, text_of, time_of, uuid_time};
+use crate::session::copies::{Identity, Key};
+use crate::session::value::{flat_text, is_id, number_of, text_of, time_of, uuid_time};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,7 +41,7 @@ pub(super) enum Body {
     /// The running total of tokens and the last call's share; none in the first row of many sessions.
     Tokens { total: Option<Totals>, last: Option<Totals> },
     /// A message to or from the model.
-    Message { role: Role, parts: Vec<String>, images: u32 },
+    Message { role: Role, parts: Vec<String>, images: u32, unknown: Vec<String> },
     /// A tool call.
     Call(Call),
     /// What a tool call gave back.
@@ -126,6 +127,35 @@ impl Row {
     }
 }
 
+/// Takes a record's text; gives what tells it from the others of its rollout: time and type, and the call that it belongs to. The
+/// oldest rollouts have no times.
+pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Marks<'a> {
+        timestamp: Value,
+        #[serde(rename = "type")]
+        kind: Value,
+        role: Value,
+        call_id: Value,
+        #[serde(borrow)]
+        payload: Option<&'a RawValue>,
+    }
+    let Marks { timestamp, kind, role, call_id, payload } = serde_json::from_str(text)?;
+    let (at, time) = (time_of(Some(&timestamp)), text_of(Some(&timestamp)));
+    let inner: Marks = payload.and_then(|payload| serde_json::from_str(payload.get()).ok()).unwrap_or_default();
+    let call = text_of(Some(&inner.call_id).filter(|id| !id.is_null()).or(Some(&call_id))).filter(|id| is_id(id));
+    let mark = call.map(Key::digest);
+    let role = text_of(Some(&inner.role)).or_else(|| text_of(Some(&role)));
+    let kinds = (text_of(Some(&kind)), text_of(Some(&inner.kind)), role);
+    let key = match (time, mark) {
+        (Some(time), _) => Key::Shared(Key::digest((time, kinds))),
+        (None, Some(call)) => Key::Shared(Key::digest((call, kinds))),
+        (None, None) => Key::Kind(Key::digest(kinds)),
+    };
+    Ok(Identity { mark, ..Identity::new(key, at) })
+}
+
 /// A payload's type, without building the rest of it; empty where it has none.
 fn tag(payload: &RawValue) -> String {
     #[derive(Deserialize)]
@@ -199,18 +229,26 @@ fn message(payload: &Object) -> Body {
         Some("assistant") => Role::Assistant,
         _ => Role::Client,
     };
-    let mut images = 0;
+    let (mut images, mut unknown) = (0, Vec::new());
     let parts = match payload.get("content") {
         Some(Value::Array(parts)) => parts
             .iter()
             .filter_map(|part| {
-                images += u32::from(part.get("type").and_then(Value::as_str) == Some("input_image"));
+                match part.get("type").and_then(Value::as_str) {
+                    Some("input_image") => images += 1,
+                    Some(
+                        "input_text" | "output_text" | "text" | "input_file" | "input_audio" | "encrypted_content",
+                    )
+                    | None => {}
+                    Some(kind) => unknown.push(format!("message.{kind}")),
+                }
                 part.as_str().map(str::to_owned).or_else(|| text_of(part.get("text")))
             })
             .collect(),
+        Some(content @ Value::Object(_)) => vec![flat_text(content)],
         content => text_of(content).into_iter().collect(),
     };
-    Body::Message { role, parts, images }
+    Body::Message { role, parts, images, unknown }
 }
 
 fn call(kind: &str, payload: &Object) -> Call {
@@ -295,7 +333,7 @@ fn event(payload: &Object) -> Result<Body, String> {
         "user_message" => {
             let count = |key| payload.get(key).and_then(Value::as_array).map_or(0, Vec::len);
             Body::UserMessage {
-                text: field(payload, "message"),
+                text: payload.get("message").map(flat_text).unwrap_or_default(),
                 images: u32::try_from(count("images") + count("local_images")).unwrap_or(u32::MAX),
                 injected: text_of(payload.get("kind")).is_some_and(|kind| kind != "plain"),
             }

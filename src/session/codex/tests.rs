@@ -4,9 +4,15 @@ use super::*;
 use crate::session::{Channel, EventBody, InjectedSource, Prompt, ToolCategory, ToolOutcome};
 use crate::usage::Usage;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 mod calls;
 mod files;
+
+/// Reads files from memory, where nothing can fail.
+fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
+    super::read(id, files).expect("memory can be read")
+}
 
 const ID: &str = "0199aaaa-0000-7000-8000-000000000001";
 const OTHER: &str = "0199aaaa-0000-7000-8000-000000000002";

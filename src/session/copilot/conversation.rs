@@ -5,6 +5,7 @@
 
 use super::row::{Author, Body, Call, Decision, Row};
 use super::tokens::Meter;
+use crate::session::value::is_id;
 use crate::session::{Channel, EventBody, InjectedSource, SessionBuilder, ToolOutcome, tool};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -350,9 +351,4 @@ fn exit_code(tool: &str, output: &str) -> Option<i64> {
     let last = output.trim_end().lines().next_back()?.strip_prefix('<')?.strip_suffix('>')?;
     let (_, code) = last.rsplit_once("exit code ")?;
     code.trim().parse().ok()
-}
-
-/// Whether a text can tell calls apart: some archives replace ids, as if they were secrets.
-fn is_id(text: &str) -> bool {
-    !text.is_empty() && text != "REDACTED"
 }

@@ -1,8 +1,9 @@
 //! Takes the text of one record; gives a [`Row`]: what Copilot CLI wrote, with tolerant types and without what nobody needs.
 
 use super::tokens::Totals;
+use crate::session::copies::{Identity, Key};
 use crate::session::input::{Input, input};
-use crate::session::value::{flat_text, number_of, text_of, time_of};
+use crate::session::value::{flat_text, is_id, number_of, text_of, time_of};
 use crate::session::{Channel, InjectedSource, ToolOutcome};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -143,6 +144,33 @@ impl Row {
         }
         Ok(row)
     }
+}
+
+impl Row {
+    /// Whether the row tells of a call: calls are known by their ids, and where those were taken out two rows may be alike.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self.body, Body::Started { .. } | Body::Ended { .. } | Body::Silent)
+    }
+}
+
+/// Takes a record's text; gives what tells it from the others of its transcript.
+pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Marks {
+        id: Value,
+        #[serde(rename = "type")]
+        kind: Value,
+        timestamp: Value,
+    }
+    let Marks { id, kind, timestamp } = serde_json::from_str(text)?;
+    let kind = text_of(Some(&kind));
+    let key = match (text_of(Some(&id)).filter(|id| is_id(id)), text_of(Some(&timestamp))) {
+        (Some(id), _) => Key::Own(Key::digest(id)),
+        (None, Some(time)) => Key::Shared(Key::digest((kind, time))),
+        (None, None) => Key::Kind(Key::digest(kind)),
+    };
+    Ok(Identity::new(key, time_of(Some(&timestamp))))
 }
 
 fn hook(data: &RawValue) -> Body {

@@ -6,6 +6,11 @@ use crate::usage::Usage;
 use proptest::prelude::*;
 use serde_json::json;
 
+/// Reads files from memory, where nothing can fail.
+fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
+    super::read(id, files).expect("memory can be read")
+}
+
 const ID: &str = "7c6f5e4d-0000-4000-8000-000000000001";
 
 /// Rows, each a second later than the one before, as a file's bytes.

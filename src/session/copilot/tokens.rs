@@ -72,7 +72,7 @@ impl Meter {
                 let known = self.messages.entry(id).or_default();
                 *known = output.max(*known);
             }
-            None => self.nameless += output,
+            None => self.nameless = self.nameless.saturating_add(output),
         }
     }
 
@@ -83,7 +83,8 @@ impl Meter {
         let account: Usage =
             models.iter().filter(|(model, _)| !only_subagents(model)).map(|(_, totals)| totals.usage()).sum();
         let told = self.unbooked();
-        let goes_on = account.output >= self.booked.output + told && account.prompt() >= self.booked.prompt();
+        let goes_on =
+            account.output >= self.booked.output.saturating_add(told) && account.prompt() >= self.booked.prompt();
         // Some providers report nothing: all is nought then, and the messages know better.
         let account = Usage { output: account.output.max(told), ..account };
         self.booked = if goes_on { account } else { self.booked + account };
@@ -92,13 +93,13 @@ impl Meter {
     }
 
     fn unbooked(&self) -> u64 {
-        self.messages.values().sum::<u64>() + self.nameless
+        self.messages.values().fold(self.nameless, |sum, output| sum.saturating_add(*output))
     }
 
     /// All tokens.
     pub(super) fn usage(&self) -> Usage {
         let mut usage = self.booked;
-        usage.output += self.unbooked();
+        usage.output = usage.output.saturating_add(self.unbooked());
         usage
     }
 }

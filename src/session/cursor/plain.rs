@@ -7,23 +7,36 @@ use super::{Record, query};
 use crate::session::content::{Call, Part};
 use crate::session::input::input;
 use crate::session::{ReadReport, ToolOutcome};
+use memchr::{memchr, memmem};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Whether a file that begins with `head` is such a text.
 pub(super) fn is_in(head: &[u8]) -> bool {
     let text = String::from_utf8_lossy(head);
-    let Some(rest) = text.trim_start_matches('\u{feff}').trim_start().strip_prefix("user:") else { return false };
+    let begins = text.trim_start_matches(['\u{feff}', '\0']).trim_start();
+    let Some(rest) = begins.strip_prefix("user:") else { return false };
     let Some(rest) = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n')) else { return false };
     let first = rest.split("\nassistant:").next().unwrap_or_default();
     query::is_marked(first)
 }
 
 /// The messages in a text.
-pub(super) fn records(text: &str, report: &mut ReadReport) -> Vec<Record> {
+pub(super) fn records(bytes: &[u8], report: &mut ReadReport) -> Vec<Record> {
     let mut reading = Reading::default();
-    for line in text.trim_start_matches('\u{feff}').lines() {
-        report.lines += u64::from(!line.trim().is_empty());
-        reading.line(line.trim_end_matches('\r'));
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let end = memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+        rest = rest.get(end + 1..).unwrap_or_default();
+        report.lines += u64::from(!line.trim_ascii().is_empty());
+        let text = String::from_utf8_lossy(line);
+        // An interrupted write leaves runs of NUL around what follows; within a line they are data.
+        let sound = text.trim_start_matches('\u{feff}').trim_matches('\0');
+        report.repaired += u64::from(sound.len() < line.len() || matches!(text, Cow::Owned(_)));
+        if !sound.is_empty() || line.is_empty() {
+            reading.line(sound, rest);
+        }
     }
     reading.end_message();
     report.records += reading.records.len() as u64;
@@ -52,7 +65,8 @@ struct Reading {
 }
 
 impl Reading {
-    fn line(&mut self, line: &str) {
+    /// Takes a line; `rest` is what follows it.
+    fn line(&mut self, line: &str, rest: &[u8]) {
         if !self.within_query && (line == "user:" || line == "assistant:") {
             self.end_message();
             self.is_agents = Some(line == "assistant:");
@@ -60,7 +74,7 @@ impl Reading {
         }
         if self.is_agents == Some(false) {
             self.within_query = match (line.rfind(query::OPENS), line.rfind(query::CLOSES)) {
-                (Some(opens), closes) => closes.is_none_or(|closes| closes < opens),
+                (Some(opens), closes) => closes.is_none_or(|closes| closes < opens) && closes_in(rest),
                 (None, Some(_)) => false,
                 (None, None) => self.within_query,
             };
@@ -111,6 +125,12 @@ impl Reading {
             None => {}
         }
     }
+}
+
+/// Whether a query that is open ends in what follows; one that was cut off does not end before the next begins.
+fn closes_in(rest: &[u8]) -> bool {
+    let next = memmem::find(rest, query::OPENS.as_bytes()).unwrap_or(rest.len());
+    memmem::find(&rest[..next], query::CLOSES.as_bytes()).is_some()
 }
 
 /// The arguments of a call, indented lines `name: value`; a line of another shape goes on with the value before.

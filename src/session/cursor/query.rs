@@ -29,7 +29,7 @@ const CLIENTS: &[&str] = &[
 
 /// A piece of a text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said<'a> {
+pub(in crate::session) enum Said<'a> {
     ByHuman(&'a str),
     ByClient(InjectedSource, &'a str),
 }
@@ -40,7 +40,7 @@ pub(super) fn is_marked(text: &str) -> bool {
 }
 
 /// Parts a text in the human's name. `marks_queries` says that the transcript marks the human's words elsewhere.
-pub(super) fn split(text: &str, marks_queries: bool) -> Vec<Said<'_>> {
+pub(in crate::session) fn split(text: &str, marks_queries: bool) -> Vec<Said<'_>> {
     if !is_marked(text) {
         let begins = text.trim_start();
         let clients = CLIENTS.iter().any(|tag| begins.starts_with(tag)) || (marks_queries && begins.starts_with('<'));

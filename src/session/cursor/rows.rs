@@ -2,8 +2,10 @@
 
 use super::Record;
 use crate::session::content::{Part, parts, result};
-use crate::session::value::{flat_text, text_of};
+use crate::session::copies::{Identity, Key};
+use crate::session::value::{flat_text, is_id, text_of};
 use crate::session::{ReadReport, lines};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Whether a file that begins with `head` holds such rows.
@@ -36,6 +38,24 @@ pub(super) fn records(bytes: &[u8], report: &mut ReadReport) -> Vec<Record> {
         Ok(())
     });
     records
+}
+
+/// Takes a record's text; gives what tells it from the others of its transcript, which is little: such rows have no ids and no times.
+pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Marks {
+        id: Value,
+        role: Value,
+        #[serde(rename = "type")]
+        kind: Value,
+    }
+    let Marks { id, role, kind } = serde_json::from_str(text)?;
+    let key = match text_of(Some(&id)).filter(|id| is_id(id)) {
+        Some(id) => Key::Own(Key::digest(id)),
+        None => Key::Kind(Key::digest((text_of(Some(&role)), text_of(Some(&kind))))),
+    };
+    Ok(Identity::new(key, None))
 }
 
 fn record(row: &Map<String, Value>) -> Record {

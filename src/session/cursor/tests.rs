@@ -5,6 +5,11 @@ use crate::session::{ToolCategory, ToolOutcome};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+/// Reads files from memory, where nothing can fail.
+fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
+    super::read(id, files).expect("memory can be read")
+}
+
 fn message(role: &str, content: Value) -> Value {
     json!({ "role": role, "message": { "content": content } })
 }

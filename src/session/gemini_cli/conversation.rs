@@ -1,10 +1,12 @@
-//! Takes the steps of a history; gives the session that they tell.
+//! Takes what happened in a chat; gives the session that they tell.
 
-use super::history::{History, Step, is_id};
+use super::chat::Chat;
+use super::history::Step;
 use super::injected::{Piece, pieces};
 use super::message::{Author, Call, Content, Message, Response};
 use super::outcome::{commits_text, judge, plan_feedback};
 use crate::session::Channel;
+use crate::session::value::is_id;
 use crate::session::{EventBody, InjectedSource, SessionBuilder, ToolOutcome, tool};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -47,9 +49,10 @@ struct Conversation<'a> {
     compaction: Option<u32>,
 }
 
-/// Tells `history` to `session`; `subagent` says that another agent wrote what stands in the human's name.
-pub(super) fn tell(history: History, subagent: bool, session: &mut SessionBuilder) {
-    session.tick(history.started, true);
+/// Tells `chat` to `session`.
+pub(super) fn tell(chat: Chat, session: &mut SessionBuilder) {
+    session.tick(chat.started, true);
+    let subagent = chat.is_subagents;
     let mut conversation = Conversation {
         session,
         subagent,
@@ -63,7 +66,7 @@ pub(super) fn tell(history: History, subagent: bool, session: &mut SessionBuilde
         stopped: false,
         compaction: None,
     };
-    for (index, step) in history.steps.into_iter().enumerate() {
+    for (index, step) in chat.steps.into_iter().enumerate() {
         let first = conversation.session.events().len() as u32 + 1;
         conversation.first_events.insert(index, first);
         match step {

@@ -4,8 +4,10 @@
 //! What the client drops from the model's context (a compression, a masked output) was said all the same and stays.
 
 use super::message::{Author, Message};
-use crate::session::value::{text_of, time_of};
+use crate::session::copies::{Identity, Key};
+use crate::session::value::{is_id, text_of, time_of};
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -67,6 +69,7 @@ impl History {
         if let Author::Unknown(kind) = &message.author {
             return self.unknown.push(kind.clone());
         }
+        self.unknown.extend(message.content.unknown.iter().cloned());
         self.put(message);
     }
 
@@ -161,7 +164,31 @@ impl History {
     }
 }
 
-/// Whether a text can tell messages apart: some archives replace ids, as if they were secrets.
-pub(super) fn is_id(text: &str) -> bool {
-    !text.is_empty() && text != "REDACTED"
+/// Takes a record's text; gives what tells it from the others of its file. A message stands there in several versions, of which the
+/// last counts; an earlier version of another copy adds nothing unless it knows more.
+pub(super) fn identify(text: &str) -> Result<Identity, serde_json::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Marks {
+        id: Value,
+        #[serde(rename = "type")]
+        kind: Value,
+        timestamp: Value,
+        #[serde(rename = "$rewindTo")]
+        rewind: Value,
+        #[serde(rename = "toolCalls")]
+        calls: Value,
+        tokens: Value,
+    }
+    let marks: Marks = serde_json::from_str(text)?;
+    let kind = text_of(Some(&marks.kind));
+    let key = match (text_of(Some(&marks.id)).filter(|id| is_id(id)), text_of(Some(&marks.timestamp))) {
+        (Some(id), _) => Key::Own(Key::digest(id)),
+        (None, Some(time)) => Key::Shared(Key::digest((kind, time))),
+        (None, None) => Key::Kind(Key::digest((kind, text_of(Some(&marks.rewind))))),
+    };
+    let calls = marks.calls.as_array().map_or(&[][..], Vec::as_slice);
+    let answered = calls.iter().filter(|call| call.get("result").is_some()).count();
+    let facts = calls.len() + answered + usize::from(marks.tokens.is_object());
+    Ok(Identity { weight: facts as u64, ..Identity::new(key, time_of(Some(&marks.timestamp))) })
 }

@@ -43,7 +43,22 @@ pub(super) struct Content {
     pub images: u32,
     pub calls: Vec<Call>,
     pub responses: Vec<Response>,
+    /// Kinds of parts that are not known.
+    pub unknown: Vec<String>,
 }
+
+/// What a part can hold.
+const PARTS: [&str; 9] = [
+    "text",
+    "thought",
+    "thoughtSignature",
+    "functionCall",
+    "functionResponse",
+    "inlineData",
+    "fileData",
+    "executableCode",
+    "codeExecutionResult",
+];
 
 /// A tool call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +130,9 @@ impl Content {
         };
         if object.get("thought").and_then(Value::as_bool) == Some(true) {
             return;
+        }
+        if let Some(kind) = object.keys().next().filter(|_| !PARTS.iter().any(|part| object.contains_key(*part))) {
+            self.unknown.push(format!("part.{kind}"));
         }
         self.texts.extend(text_of(object.get("text")));
         if let Some(call) = object.get("functionCall").and_then(Value::as_object) {

@@ -5,8 +5,14 @@ use crate::session::{Channel, EventBody, InjectedSource, ToolOutcome};
 use crate::usage::Usage;
 use proptest::prelude::*;
 use serde_json::json;
+use std::path::PathBuf;
 
 mod files;
+
+/// Reads files from memory, where nothing can fail.
+fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
+    super::read(id, files).expect("memory can be read")
+}
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 

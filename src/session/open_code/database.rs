@@ -3,9 +3,10 @@
 use super::Thread;
 use super::record::{Facts, Info, Part};
 use super::transcript::{Message, Transcript};
-use crate::session::ReadError;
 use crate::session::document;
-use rusqlite::{Connection, OpenFlags, params};
+use crate::session::{ReadError, ReadReport};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -18,16 +19,21 @@ pub(super) fn is_database(head: &[u8]) -> bool {
 }
 
 /// The sessions in the database at `path`; none if it is not OpenCode's.
-pub(super) fn threads(path: &Path) -> Option<Vec<Thread>> {
-    let database = open(path).ok()?;
+///
+/// # Errors
+/// A database that is damaged, or held by somebody else.
+pub(super) fn threads(path: &Path) -> rusqlite::Result<Option<Vec<Thread>>> {
+    let database = open(path)?;
+    database.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
     let has = |table: &str, columns: &[&str]| columns.iter().all(|column| has_column(&database, table, column));
     if !has("session", &["id"]) || !has("message", &["session_id", "data"]) || !has("part", &["message_id", "data"]) {
-        return None;
+        return Ok(None);
     }
     let parent = if has("session", &["parent_id"]) { "parent_id" } else { "NULL" };
-    let mut statement = database.prepare(&format!("SELECT id, {parent} FROM session ORDER BY id")).ok()?;
-    let rows = statement.query_map([], |row| Ok(Thread { id: row.get(0)?, parent: row.get(1)? })).ok()?;
-    rows.collect::<Result<Vec<_>, _>>().ok()
+    let mut statement = database.prepare(&format!("SELECT id, {parent} FROM session ORDER BY id"))?;
+    let rows = statement.query_map([], |row| Ok((text(row, 0)?, text(row, 1)?)))?;
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(rows.into_iter().filter_map(|(id, parent)| Some(Thread { id: id?, parent })).collect()))
 }
 
 /// The transcripts of the session `id` and, without their parts, of the sessions that its agent started.
@@ -77,7 +83,8 @@ fn with_subagents(database: &Connection, id: &str) -> rusqlite::Result<Vec<Strin
     }
     let query = "WITH RECURSIVE below(id) AS (SELECT ?1 UNION SELECT session.id FROM session JOIN below ON session.parent_id = below.id)
                  SELECT id FROM below";
-    database.prepare(query)?.query_map([id], |row| row.get(0))?.collect()
+    let below = database.prepare(query)?.query_map([id], |row| text(row, 0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(below.into_iter().flatten().collect())
 }
 
 fn transcript(database: &Connection, id: &str, path: &Path, with_parts: bool) -> rusqlite::Result<Transcript> {
@@ -89,8 +96,10 @@ fn transcript(database: &Connection, id: &str, path: &Path, with_parts: bool) ->
         column("time_created"),
         column("revert")
     );
-    let facts =
-        database.query_row(&query, [id], |row| Ok(Facts::from_columns(id, row.get(0)?, row.get(1)?, row.get(2)?)));
+    let facts = database.query_row(&query, [id], |row| {
+        let created = text(row, 1)?.and_then(|created| created.parse().ok());
+        Ok(Facts::from_columns(id, text(row, 0)?, created, text(row, 2)?))
+    });
     match facts {
         Ok(facts) => transcript.facts = facts,
         Err(rusqlite::Error::QueryReturnedNoRows) => return Ok(transcript),
@@ -99,31 +108,69 @@ fn transcript(database: &Connection, id: &str, path: &Path, with_parts: bool) ->
     let order = if has_column(database, "message", "time_created") { "time_created, id" } else { "id" };
     let query = format!("SELECT id, CAST(data AS TEXT) FROM message WHERE session_id = ?1 ORDER BY {order}");
     let mut places = HashMap::new();
-    let mut statement = database.prepare(&query)?;
-    let mut rows = statement.query([id])?;
-    while let Some(row) = rows.next()? {
-        let (id, data): (String, String) = (row.get(0)?, row.get(1)?);
-        match document::parse::<Info>(&data) {
-            Ok(info) => {
-                places.insert(id.clone(), transcript.messages.len());
-                transcript.messages.push(Message { id, info, parts: Vec::new() });
-            }
-            Err(_) => transcript.report.bad += 1,
+    transcript.report.bad += each_row(database, &query, id, &mut |row| {
+        let Some((id, data)) = text(row, 0)?.zip(json(row, 1, &mut transcript.report)?) else {
+            transcript.report.bad += 1;
+            return Ok(());
+        };
+        if let Some(info) = document::parse_counted::<Info>(&data, &mut transcript.report) {
+            places.insert(id.clone(), transcript.messages.len());
+            transcript.messages.push(Message { id, info, parts: Vec::new() });
         }
-    }
+        Ok(())
+    })?;
     if with_parts {
         let query = "SELECT message_id, CAST(data AS TEXT), id FROM part WHERE message_id IN
                      (SELECT id FROM message WHERE session_id = ?1) ORDER BY id";
-        let mut statement = database.prepare(query)?;
-        let mut rows = statement.query([id])?;
-        while let Some(row) = rows.next()? {
-            let (message, data): (String, String) = (row.get(0)?, row.get(1)?);
-            match (document::parse::<Part>(&data), places.get(&message)) {
-                (Ok(part), Some(&at)) => transcript.messages[at].parts.push(part.with_id(row.get(2)?)),
-                _ => transcript.report.bad += 1,
+        transcript.report.bad += each_row(database, query, id, &mut |row| {
+            let place = text(row, 0)?.and_then(|message| places.get(&message).copied());
+            let Some((place, data)) = place.zip(json(row, 1, &mut transcript.report)?) else {
+                transcript.report.bad += 1;
+                return Ok(());
+            };
+            if let Some(part) = document::parse_counted::<Part>(&data, &mut transcript.report) {
+                let id = text(row, 2)?.unwrap_or_default();
+                transcript.messages[place].parts.push(part.with_id(id));
             }
-        }
+            Ok(())
+        })?;
     }
     transcript.count();
     Ok(transcript)
+}
+
+/// Calls `each` with every row that belongs to `id`; gives how often damage of the file made an end of that before the last row.
+fn each_row(
+    database: &Connection,
+    query: &str,
+    id: &str,
+    each: &mut dyn FnMut(&Row<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<u64> {
+    let mut statement = database.prepare(query)?;
+    let mut rows = statement.query([id])?;
+    loop {
+        match rows.next() {
+            Ok(Some(row)) => each(row)?,
+            Ok(None) => return Ok(0),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => return Ok(1),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A column with JSON, as text; counts what had to be repaired.
+fn json(row: &Row<'_>, column: usize, report: &mut ReadReport) -> rusqlite::Result<Option<String>> {
+    let bytes = row.get_ref(column)?.as_bytes().unwrap_or_default();
+    report.repaired += u64::from(std::str::from_utf8(bytes).is_err());
+    text(row, column)
+}
+
+/// A column as text, whatever its type, with broken characters replaced; none where it is null.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Null => None,
+        ValueRef::Integer(number) => Some(number.to_string()),
+        ValueRef::Real(number) => Some(number.to_string()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+    })
 }

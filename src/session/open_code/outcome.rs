@@ -30,7 +30,7 @@ pub(super) fn judge(state: &State) -> Option<ToolOutcome> {
             let mut notes = notes.into_iter().flatten();
             if notes.clone().any(|line| line == "User aborted the command") {
                 ToolOutcome::Interrupted
-            } else if state.exit().is_some_and(|code| code != 0)
+            } else if state.exit().is_some_and(|code| code != 0.0)
                 || notes.any(|line| line.contains(" terminated command after exceeding timeout"))
             {
                 ToolOutcome::Failed

@@ -2,7 +2,7 @@
 //!
 //! Only what is asked for is built: a message may carry megabytes of diffs, a part the files it was given.
 
-use crate::session::value::{number_of, text_of, time_of};
+use crate::session::value::{flat_text, number_of, text_of, time_of};
 use crate::usage::Usage;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -181,7 +181,7 @@ impl Part {
     }
 
     pub(super) fn text(&self) -> String {
-        text_of(Some(&self.text)).unwrap_or_default()
+        flat_text(&self.text)
     }
 
     pub(super) fn tool(&self) -> String {
@@ -230,8 +230,8 @@ impl State {
     }
 
     /// A command's exit code.
-    pub(super) fn exit(&self) -> Option<i64> {
-        self.metadata.as_ref()?.exit.as_i64()
+    pub(super) fn exit(&self) -> Option<f64> {
+        text_of(Some(&self.metadata.as_ref()?.exit))?.parse().ok()
     }
 
     pub(super) fn was_interrupted(&self) -> bool {

@@ -4,14 +4,23 @@
 //! `session/info/<session>.json`, `session/message/<session>/<message>.json`, `session/part/<session>/<message>/<part>.json`.
 
 use super::record::{Facts, Info, Part};
-use crate::session::document::{self, Document};
+use crate::session::ReadReport;
+use crate::session::document::{self, Document, End};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// A file of a storage folder.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub holds: Holds,
+    /// Whether it was damaged.
+    pub report: ReadReport,
+}
+
 /// What a file holds.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(super) enum Holds {
     Session(Box<Facts>),
     Message(Box<Info>),
     Part(Box<Part>),
@@ -36,29 +45,36 @@ const PART_TYPES: &[&str] = &[
 /// How much of a message is read to find out its id, in bytes.
 const HEAD_BYTES: u64 = 64 * 1024;
 
-/// What a file that begins with `text` holds; none if it is not of a storage folder. A part or message that is cut off is known
-/// by what stands before the cut, and holds as much.
-pub(super) fn piece(text: &str, path: &Path) -> Option<Piece> {
-    let begins = Document::read(text);
+/// What a file with `text` holds; none if it is not of a storage folder. One that is cut off is known by what stands before the cut,
+/// and holds as much.
+pub(super) fn piece(text: &document::Text<'_>, path: &Path) -> Option<Piece> {
+    let mut report = ReadReport::default();
+    let begins = text.document("messages", &mut report);
     if begins.has_messages {
         return None;
     }
+    report.bad += u64::from(begins.end != End::Whole);
+    let readable = begins.readable_part();
     let word = |key| begins.field::<String>(key);
     let is_message = matches!(word("role").as_deref(), Some("user" | "assistant"));
-    if is_message && begins.has("id") && begins.has("sessionID") {
-        return Some(Piece::Message(document::parse(text).unwrap_or_default()));
-    }
-    if let Some(kind) = word("type").filter(|_| begins.has("id")) {
+    let holds = if is_message && begins.has("id") && begins.has("sessionID") {
+        Holds::Message(document::parse_counted(&readable, &mut report).unwrap_or_default())
+    } else if let Some(kind) = word("type").filter(|_| begins.has("id")) {
         let marked = begins.has("messageID") && !begins.has("timestamp");
         let placed = PART_TYPES.contains(&kind.as_str())
             && path.ancestors().skip(1).take(4).any(|folder| folder.ends_with("part"));
-        return (marked || placed).then(|| Piece::Part(document::parse(text).unwrap_or_default()));
-    }
-    let facts: Facts = match document::parse(text) {
-        Ok(facts) => facts,
-        Err(_) => return None,
+        if !marked && !placed {
+            return None;
+        }
+        Holds::Part(document::parse_counted(&readable, &mut report).unwrap_or_default())
+    } else {
+        let facts: Facts = document::parse_counted(&readable, &mut report)?;
+        if !facts.are_open_codes() {
+            return None;
+        }
+        Holds::Session(Box::new(facts))
     };
-    facts.are_open_codes().then_some(Piece::Session(Box::new(facts)))
+    Some(Piece { holds, report })
 }
 
 /// The name of the folder that a file lies in.
@@ -74,7 +90,8 @@ pub(super) fn files(id: &str, path: &Path) -> Vec<PathBuf> {
     // Only the samples of some tools have parts side by side in one folder.
     let mut beside: Vec<(PathBuf, String)> = Vec::new();
     for part in json_files(&parts) {
-        if let Some(Piece::Part(known)) = piece(&head(&part), &part)
+        let head = head(&part);
+        if let Some(Piece { holds: Holds::Part(known), .. }) = piece(&document::Text::of(&head), &part)
             && let Some(message) = known.message()
         {
             beside.push((part, message));
@@ -82,7 +99,7 @@ pub(super) fn files(id: &str, path: &Path) -> Vec<PathBuf> {
     }
     for message in json_files(&root.join("message").join(id)) {
         let stem = message.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned);
-        let named = Document::read(&head(&message)).field::<String>("id");
+        let named = Document::read(&document::text(&head(&message))).field::<String>("id");
         let mut ids: Vec<String> = stem.into_iter().chain(named).collect();
         ids.dedup();
         for message in &ids {
@@ -114,12 +131,12 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn head(path: &Path) -> String {
+/// How a file begins; nothing where it cannot be read: it is read again for its content, and then it is an error with its path.
+fn head(path: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head));
-    match read {
-        Ok(_) => document::text(&head).into_owned(),
-        // The same file is read again for its content; then it is an error with its path.
-        Err(_) => String::new(),
+    if read.is_err() {
+        head.clear();
     }
+    head
 }

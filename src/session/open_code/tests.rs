@@ -8,6 +8,11 @@ use serde_json::{Value, json};
 
 mod files;
 
+/// Reads files from memory, where nothing can fail.
+fn read(id: &str, files: &[(PathBuf, Vec<u8>)]) -> Session {
+    super::read(id, files).expect("memory can be read")
+}
+
 const ID: &str = "ses_1";
 const BEGIN: i64 = 1_770_000_000_000;
 

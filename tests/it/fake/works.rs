@@ -5,7 +5,7 @@ use interrater::llm::anthropic::Anthropic;
 use interrater::llm::gemini::Gemini;
 use interrater::llm::openai::OpenAi;
 use interrater::llm::{
-    Adapter, AnswerSchema, End, Fault, Feature, Lacking, Part, RateLimits, Request, Response, Role, Turn,
+    Adapter, AnswerSchema, End, Fault, Feature, Lacking, Part, RateLimits, Request, Response, Role, Told, Turn,
 };
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -313,7 +313,7 @@ fn headers_of_all_answers_can_be_set() {
     let response = runtime.block_on(reqwest::get(url)).unwrap();
     assert_eq!(response.status(), 404);
     let told = OpenAi.rate_limits(&|name| response.headers().get(name)?.to_str().ok().map(str::to_owned));
-    assert_eq!(told, RateLimits { requests: Some(500), ..RateLimits::default() });
+    assert_eq!(told, RateLimits { requests: Told { limit: Some(500), ..Told::default() }, ..RateLimits::default() });
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn copies_of_a_transcript_count_once() {
     let session = read(SESSION, &files);
     assert_eq!(prompts(&session), [(Channel::Typed, "a"), (Channel::Steering, "b"), (Channel::Typed, "c")]);
     assert_eq!(session.path, PathBuf::from("whole.jsonl"));
-    assert_eq!((session.read.records, session.events.len()), (10, 5));
+    assert_eq!((session.read.records, session.events.len()), (6, 5));
     // A transcript cut in two is put together in the order of time.
     let rest = Transcript { rows: whole.rows[4..].to_vec() };
     let cut = read(SESSION, &[(PathBuf::from("2"), rest.bytes()), (PathBuf::from("1"), half.bytes())]);

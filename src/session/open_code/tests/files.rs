@@ -117,11 +117,12 @@ fn rows_that_are_still_in_the_log_of_a_database_are_read() {
     let writer = Connection::open(&path).expect("the database can be opened");
     writer.pragma_update(None, "journal_mode", "wal").expect("there can be a log");
     writer.execute("INSERT INTO session VALUES ('ses_4', 'p', NULL, 1, NULL)", ()).expect("a row can be written");
-    assert!(database::threads(&path).is_some_and(|threads| threads.iter().any(|thread| thread.id == "ses_4")));
+    let threads = database::threads(&path).expect("the database is sound");
+    assert!(threads.is_some_and(|threads| threads.iter().any(|thread| thread.id == "ses_4")));
 }
 
 #[test]
-fn other_databases_and_damaged_ones_are_not_opencodes() {
+fn other_databases_are_not_opencodes_and_damaged_ones_are_told_of() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("a.db");
     let other = Connection::open(&path).expect("a database can be made");
@@ -129,8 +130,9 @@ fn other_databases_and_damaged_ones_are_not_opencodes() {
     drop(other);
     assert_eq!(find(&fs::read(&path).expect("the file can be read"), &path), None);
     fs::write(&path, b"SQLite format 3\0 and then nothing of the kind").expect("a file can be written");
-    assert_eq!(find(b"SQLite format 3\0", &path), None);
-    assert!(matches!(read_paths(ID, &[path]), Err(ReadError::Database { .. })));
+    assert!(matches!(find(b"SQLite format 3\0", &path), Some(Found::DamagedDatabase(_))));
+    let place = crate::corpus::Place::file(path);
+    assert!(matches!(super::super::read(ID, &[place]), Err(ReadError::Database { .. })));
 }
 
 #[test]

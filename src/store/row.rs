@@ -1,0 +1,178 @@
+//! Rows of the store's tables: which columns an answer has, and how they are read, with errors that name the cell.
+
+use super::{AskedSettings, NewResponse, RequestKey, RequestParts, Standing, StoreError, StoredResponse, Subject};
+use crate::unit::UnitId;
+use rusqlite::Row;
+use rusqlite::types::FromSql;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A column of a statement: its place and its name. By its place alone a cell is found at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column(pub(super) usize, pub(super) &'static str);
+
+pub(super) const ID: Column = Column(0, "id");
+pub(super) const KEY: Column = Column(1, "key");
+pub(super) const PROVIDER: Column = Column(2, "provider");
+pub(super) const MODEL: Column = Column(3, "model");
+pub(super) const ENDPOINT: Column = Column(4, "endpoint");
+pub(super) const TASK: Column = Column(5, "task");
+pub(super) const UNIT: Column = Column(6, "unit");
+pub(super) const RUN: Column = Column(7, "run");
+pub(super) const REQUEST: Column = Column(8, "request");
+const CHECKSUM: Column = Column(9, "checksum");
+const STATUS: Column = Column(10, "status");
+pub(super) const USAGE: Column = Column(11, "usage");
+pub(super) const CREATED_AT: Column = Column(12, "created_at");
+const ATTEMPTS: Column = Column(13, "attempts");
+const LATENCY: Column = Column(14, "latency_ms");
+/// The body, or its length in bytes.
+pub(super) const BODY: Column = Column(15, "body");
+
+/// The columns of an answer in a file of `format`, without its body; what a format does not have is null.
+pub(super) fn columns(format: i64) -> &'static str {
+    match format {
+        1 => {
+            "id, key, provider, model, endpoint, task, NULL, run, request, NULL, status, usage, created_at, attempts, latency_ms"
+        }
+        _ => {
+            "id, key, provider, model, endpoint, task, unit, run, request, checksum, status, usage, created_at, attempts, latency_ms"
+        }
+    }
+}
+
+/// What `response.request` holds.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct RequestCell {
+    system: String,
+    turns: String,
+    schema: String,
+    settings: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    codebook: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    material: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<AskedSettings>,
+}
+
+impl RequestCell {
+    pub(super) fn new(parts: &RequestParts, subject: Option<&Subject>) -> RequestCell {
+        let RequestParts { system, turns, schema, settings, asked } = parts.clone();
+        RequestCell {
+            system,
+            turns,
+            schema,
+            settings,
+            codebook: subject.map(|subject| subject.codebook.clone()),
+            material: subject.map(|subject| subject.material.clone()),
+            asked,
+        }
+    }
+
+    pub(super) fn take_apart(self, unit: Option<String>) -> (RequestParts, Option<Subject>) {
+        let RequestCell { system, turns, schema, settings, codebook, material, asked } = self;
+        let subject = unit.map(|unit| Subject {
+            unit: UnitId::from_text(unit),
+            codebook: codebook.unwrap_or_default(),
+            material: material.unwrap_or_default(),
+        });
+        (RequestParts { system, turns, schema, settings, asked }, subject)
+    }
+}
+
+/// A checksum of a body: tells whether it is still what was stored.
+pub(super) fn checksum(body: &str) -> i64 {
+    let hash = blake3::hash(body.as_bytes());
+    let first = hash.as_bytes().first_chunk().expect("a hash has 32 bytes");
+    i64::from_le_bytes(*first)
+}
+
+/// A superseded answer's key is that of its request with its time behind it.
+pub(super) fn superseded_key(key: &str, created_at: &str) -> String {
+    format!("{key}#{created_at}")
+}
+
+/// A row whose cells are read with errors that name the cell. The first column is the row's number.
+pub(super) struct Cells<'a> {
+    pub(super) path: &'a Path,
+    pub(super) table: &'static str,
+    pub(super) row: &'a Row<'a>,
+}
+
+impl Cells<'_> {
+    pub(super) fn get<T: FromSql>(&self, column: Column) -> Result<T, StoreError> {
+        self.row.get(column.0).map_err(|error| self.bad(column, &error))
+    }
+
+    pub(super) fn count<T: TryFrom<i64, Error: fmt::Display>>(&self, column: Column) -> Result<T, StoreError> {
+        T::try_from(self.get::<i64>(column)?).map_err(|error| self.bad(column, &error))
+    }
+
+    pub(super) fn parse<T: FromStr<Err: fmt::Display>>(&self, column: Column) -> Result<T, StoreError> {
+        self.text(column)?.parse().map_err(|error| self.bad(column, &error))
+    }
+
+    pub(super) fn json<T: for<'de> Deserialize<'de>>(&self, column: Column) -> Result<Option<T>, StoreError> {
+        let cell = self.row.get_ref(column.0).map_err(|error| self.bad(column, &error))?;
+        let text = cell.as_str_or_null().map_err(|error| self.bad(column, &error))?;
+        text.map(serde_json::from_str).transpose().map_err(|error| self.bad(column, &error))
+    }
+
+    pub(super) fn text(&self, column: Column) -> Result<&str, StoreError> {
+        let cell = self.row.get_ref(column.0).map_err(|error| self.bad(column, &error))?;
+        cell.as_str().map_err(|error| self.bad(column, &error))
+    }
+
+    /// The answer, which is what was stored.
+    pub(super) fn response(&self) -> Result<StoredResponse, StoreError> {
+        let id = self.get(ID)?;
+        let body = self.text(BODY)?;
+        if self.get::<Option<i64>>(CHECKSUM)?.is_some_and(|stored| stored != checksum(body)) {
+            return Err(StoreError::Altered { path: self.path.to_owned(), id });
+        }
+        let (parts, subject) = self.json::<RequestCell>(REQUEST)?.unwrap_or_default().take_apart(self.get(UNIT)?);
+        let (key, _) = self.key()?;
+        let response = NewResponse {
+            key,
+            provider: self.get(PROVIDER)?,
+            model: self.get(MODEL)?,
+            endpoint: self.get(ENDPOINT)?,
+            task: self.get(TASK)?,
+            subject,
+            run: self.get(RUN)?,
+            parts,
+            body: body.to_owned(),
+            status: self.count(STATUS)?,
+            usage: self.json(USAGE)?,
+            created_at: self.parse(CREATED_AT)?,
+            attempts: self.count(ATTEMPTS)?,
+            latency: Duration::from_millis(self.count(LATENCY)?),
+        };
+        Ok(StoredResponse { id, response })
+    }
+
+    /// The key of the answer's request, and whether it is the answer to use: else the key goes on after that of the request.
+    pub(super) fn key(&self) -> Result<(RequestKey, Standing), StoreError> {
+        let text = self.text(KEY)?;
+        let (key, standing) = match text.split_once('#') {
+            Some((key, _)) => (key, Standing::Superseded),
+            None => (text, Standing::Current),
+        };
+        Ok((key.parse().map_err(|error| self.bad(KEY, &error))?, standing))
+    }
+
+    pub(super) fn bad(&self, column: Column, reason: &dyn fmt::Display) -> StoreError {
+        StoreError::BadRow {
+            path: self.path.to_owned(),
+            table: self.table,
+            id: self.row.get(0).unwrap_or_default(),
+            column: column.1,
+            reason: reason.to_string(),
+        }
+    }
+}
