@@ -184,6 +184,8 @@ pub struct Exported {
     pub events: u64,
     /// Sessions that the condition left out.
     pub left_out: u64,
+    /// Sessions that could not be read, and why.
+    pub unreadable: Vec<String>,
     /// Whether secrets, e-mail addresses and home names were replaced.
     pub redacted: bool,
     /// What was replaced, by kind.
@@ -211,7 +213,8 @@ struct Ready {
 /// Writes the sessions of `corpus` for which `filter` holds to `destination`; `progress` hears after each session how many are done.
 ///
 /// # Errors
-/// A transcript that has become unreadable, a filter that cannot be used, a file that cannot be written. No file has changed then.
+/// No transcript can be read (those that cannot are told of where some can), a filter cannot be used, a file cannot be written. No file has
+/// changed then.
 pub fn export(
     corpus: &Corpus,
     filter: Option<&Filter>,
@@ -230,28 +233,34 @@ pub fn export(
         sessions: 0,
         events: 0,
         left_out: 0,
+        unreadable: Vec::new(),
         redacted,
         redactions: Redactions::default(),
     };
-    let mut done = 0;
+    let (mut done, sources) = (0, corpus.sources().len());
     let threads = rayon::current_num_threads();
     in_order::read_in_order(
         corpus.sources(),
         threads,
         |source| read(source, filter, redacted),
         |ready| {
-            match ready? {
-                Some(Ready { summary, session, redactions }) => {
+            match ready {
+                // One file that has gone is no reason to have none of the others; if all have, it is.
+                Err(ExportError::Session(error)) if done + 1 < sources || exported.unreadable.len() < done => {
+                    exported.unreadable.push(error.to_string());
+                }
+                Err(error) => return Err(error),
+                Ok(Some(Ready { summary, session, redactions })) => {
                     exported.sessions += 1;
                     exported.events += session.events.len() as u64;
                     exported.redactions.absorb(&redactions);
                     outputs.iter_mut().try_for_each(|output| output.session(&summary, &session, redacted))?;
                 }
-                None => exported.left_out += 1,
+                Ok(None) => exported.left_out += 1,
             }
             done += 1;
             progress(done);
-            Ok::<(), ExportError>(())
+            Ok(())
         },
     )?;
     // All of them are whole before the first one gets its name.
@@ -332,3 +341,6 @@ impl Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

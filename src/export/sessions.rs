@@ -4,7 +4,7 @@ use crate::frame::{Cell, Column, Kind};
 use crate::session::SessionSummary;
 
 /// How many columns it has.
-const WIDTH: usize = 29;
+const WIDTH: usize = 30;
 
 /// Its columns.
 pub(super) static COLUMNS: [Column; WIDTH] = [
@@ -31,6 +31,7 @@ pub(super) static COLUMNS: [Column; WIDTH] = [
     Column::always("usage_reasoning", Kind::Integer),
     Column::always("commits", Kind::Integer),
     Column::nullable("agent_percentage", Kind::Real),
+    Column::always("checkpoints", Kind::Texts),
     Column::always("read_lines", Kind::Integer),
     Column::always("read_records", Kind::Integer),
     Column::always("read_unknown", Kind::Integer),
@@ -65,6 +66,7 @@ pub(super) fn cells(session: &SessionSummary, redacted: bool) -> [Cell<'_>; WIDT
         Cell::count(session.usage.reasoning),
         Cell::count(session.commits),
         session.agent_percentage.into(),
+        Cell::Texts(session.checkpoints.iter().map(|checkpoint| checkpoint.id.as_str()).collect()),
         Cell::count(session.read.lines),
         Cell::count(session.read.records),
         Cell::count(session.read.unknown.values().sum::<u64>()),

@@ -9,7 +9,7 @@ use interrater::export::{self, Destination, ExportError, Exported, Table};
 use interrater::filter::Filter;
 use interrater::frame::Format;
 use interrater::report::plural;
-use interrater::report::sessions::skipped_lines;
+use interrater::report::sessions::{repository_lines, skipped_lines};
 use miette::Result;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ pub fn run(args: &Export, config: &Config, common: &Common) -> Result<Exit> {
         print_json(&exported)?;
     }
     if !common.quiet {
-        skipped_lines(&corpus).iter().for_each(|line| say!("{line}"));
+        repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
         say_exported(&exported);
     }
     Ok(Exit::Done)
@@ -66,6 +66,9 @@ fn say_exported(exported: &Exported) {
             Table::Events => format!("{} of {}", plural(file.rows, "event"), plural(exported.sessions, "session")),
         };
         say!("wrote {name}: {rows}");
+    }
+    for reason in &exported.unreadable {
+        say!("skipped: {reason}");
     }
     if exported.left_out > 0 {
         say!("the condition left out {}", plural(exported.left_out, "session"));
