@@ -438,15 +438,15 @@ impl Corpus {
     }
 }
 
-/// About how many bytes are in memory while a session is read.
+/// About how many bytes are in memory while a session is read; of copies rather too many.
 fn held(source: &SessionSource) -> u64 {
-    let bytes = || source.places.iter().filter_map(|place| place.len().ok()).sum::<u64>();
-    match source.agent {
+    let bytes = source.places.iter().filter_map(|place| place.len().ok()).sum::<u64>();
+    match (source.agent, source.places.as_slice()) {
         // A file that is read through a window leaves its texts.
-        Agent::ClaudeCode if source.places.len() == 1 => bytes() / 4,
+        (Agent::ClaudeCode, [Place { holder: Holder::File, .. }]) => bytes / 4,
         // A database holds many sessions and is not loaded for one of them.
-        Agent::OpenCode => 0,
-        _ => bytes(),
+        (Agent::OpenCode, _) => 0,
+        _ => bytes,
     }
 }
 

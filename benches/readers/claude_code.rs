@@ -101,7 +101,7 @@ impl<W: Write> Session<'_, W> {
         let text = self.text;
         let mut output = 4;
         if self.chance(62) {
-            let (thoughts, signature) = (self.around(900), self.around(1050));
+            let (thoughts, signature) = (self.around(1900), self.around(1400));
             let block = format!(
                 "{{\"type\":\"thinking\",\"thinking\":\"{}\",\"signature\":\"{}\"}}",
                 text.prose(self.random, thoughts),
@@ -111,7 +111,7 @@ impl<W: Write> Session<'_, W> {
         }
         if self.chance(50) {
             output += 60;
-            let length = self.around(400);
+            let length = self.around(600);
             let block = format!("{{\"type\":\"text\",\"text\":\"{}\"}}", text.prose(self.random, length));
             self.assistant(&message, &block, output)?;
         }
@@ -198,7 +198,7 @@ impl<W: Write> Session<'_, W> {
                 (told, copy)
             }
             Tool::Read => {
-                let length = self.around(4600);
+                let length = self.around(5600);
                 let (mut told, mut content, mut count) = (String::new(), String::new(), 0);
                 for line in text.code_lines(self.random, length) {
                     count += 1;
@@ -212,7 +212,7 @@ impl<W: Write> Session<'_, W> {
                 (told, copy)
             }
             Tool::Edit => {
-                let length = self.around(11_500);
+                let length = self.around(17_000);
                 let whole = text.code(self.random, length);
                 let patch: Vec<String> = text.code_lines(self.random, 600).map(|line| format!("\"+{line}\"")).collect();
                 let told = format!("The file {path} has been updated. Here's the result of running `cat -n`:\\n{new}");
@@ -225,7 +225,7 @@ impl<W: Write> Session<'_, W> {
                 (told, copy)
             }
             Tool::Grep => {
-                let length = self.around(2400);
+                let length = self.around(3400);
                 let told = text.code(self.random, length).to_owned();
                 let copy = format!(
                     "{{\"mode\":\"content\",\"numFiles\":0,\"filenames\":[],\"content\":\"{told}\",\"numLines\":40}}"
@@ -245,12 +245,10 @@ impl<W: Write> Session<'_, W> {
     fn progress(&mut self, call: &Call) -> io::Result<()> {
         let text = self.text;
         let about = format!("\"toolUseID\":\"bash-progress-1\",\"parentToolUseID\":\"{}\"", call.id);
-        for _ in 0..2 {
-            let data = "\"data\":{\"type\":\"hook_progress\",\"hookEvent\":\"PostToolUse\",\"hookName\":\"PostToolUse:Edit\",\"command\":\"node ./hooks/after.js\"}";
-            self.chained("progress", &format!("\"type\":\"progress\",{data},{about}"), "")?;
-        }
+        let data = "\"data\":{\"type\":\"hook_progress\",\"hookEvent\":\"PostToolUse\",\"hookName\":\"PostToolUse:Edit\",\"command\":\"node ./hooks/after.js\"}";
+        self.chained("progress", &format!("\"type\":\"progress\",{data},{about}"), "")?;
         if matches!(call.kind, Tool::Bash) {
-            let length = self.around(300);
+            let length = self.around(900);
             let output = text.code(self.random, length);
             for seconds in 2..4 {
                 let data = format!(
@@ -259,8 +257,8 @@ impl<W: Write> Session<'_, W> {
                 self.chained("progress", &format!("\"type\":\"progress\",{data},{about}"), "")?;
             }
         }
-        if self.chance(32) {
-            let (length, uuid) = (self.around(2600), self.uuid());
+        if self.chance(28) {
+            let (length, uuid) = (self.around(4400), self.uuid());
             let words = text.code(self.random, length);
             let data = format!(
                 "\"data\":{{\"message\":{{\"type\":\"user\",\"message\":{{\"role\":\"user\",\"content\":[{{\"type\":\"text\",\"text\":\"{words}\"}}]}},\
@@ -273,7 +271,7 @@ impl<W: Write> Session<'_, W> {
 
     fn prompt(&mut self) -> io::Result<()> {
         let text = self.text;
-        let length = if self.chance(5) { 9000 } else { self.around(620) };
+        let length = if self.chance(5) { 9000 } else { self.around(1500) };
         let words = match self.random.random_range(0..100) {
             0..4 => "[Request interrupted by user]".to_owned(),
             4..9 => "<command-name>/review</command-name>\\n<command-message>review</command-message>\\n<command-args>the last change</command-args>".to_owned(),
@@ -285,7 +283,7 @@ impl<W: Write> Session<'_, W> {
     }
 
     fn attachment(&mut self) -> io::Result<()> {
-        let length = self.around(2800);
+        let length = self.around(5200);
         let listing = self.text.prose(self.random, length);
         let kind = if self.chance(30) { "edited_text_file\",\"filename\":\"src/a.rs" } else { "skill_listing" };
         let body = format!("\"type\":\"attachment\",\"attachment\":{{\"type\":\"{kind}\",\"content\":\"{listing}\"}}");

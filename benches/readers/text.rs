@@ -108,18 +108,20 @@ fn code_line(random: &mut impl Rng, line: &mut String) {
     }
     let (a, b, c) = (name(random), name(random), name(random));
     let number = random.random_range(0..4096);
-    let written = match random.random_range(0..12) {
+    let written = match random.random_range(0..16) {
         0 => Ok(()),
-        1 => write!(line, "let {a} = {b}({c}, {number});"),
+        1 => write!(line, "let {a} = {b}.{c}({number}, &mut self.{a});"),
         2 => write!(line, "if {a}.{b}() != \\\"{c}\\\" {{"),
-        3 => write!(line, "\\t{a}[\\\"{b}\\\"] = \\\"{c}\\\""),
-        4 => write!(line, "// {a} {b} {c}: {number} — see {b}"),
-        5 => write!(line, "import {{ {a}, {b} }} from \\\"./{c}\\\";"),
+        3 => write!(line, "\\t{a}.{b} = {c}[{number}]"),
+        4 => write!(line, "// {a} {b} {c}: {number} — see {b}, and what {c} says about {a}"),
+        5 => write!(line, "import {{ {a}, {b}, {c} }} from './{c}';"),
         6 => write!(line, "return Err({a}::{b}(format!(\\\"{c} {{}}\\\", {number})));"),
-        7 => write!(line, "}} else if {a} < {number} {{"),
-        8 => write!(line, "re = \\\"^{a}\\\\\\\\s+({b}|{c})$\\\""),
-        9 => write!(line, "\\t\\t\\\"{a}\\\": {{ \\\"{b}\\\": {number}, \\\"{c}\\\": true }},"),
-        10 => write!(line, "fn {a}_{b}({c}: &str, limit: usize) -> Result<(), {b}Error> {{"),
+        7 => write!(line, "}} else if {a} < {number} && {b}.is_empty() {{"),
+        8 => write!(line, "re = /^{a}\\\\s+({b}|{c})$/"),
+        9 => write!(line, "\\t\\t{a}: {{ {b}: {number}, {c}: true }},"),
+        10 | 11 => write!(line, "fn {a}_{b}({c}: &str, limit: usize) -> Result<(), {b}Error> {{"),
+        12 => write!(line, "\\t\\treturn {a}({b}, {c}) + {number}"),
+        13 | 14 => write!(line, "assert_eq!({a}.{b}({c}), Some({number}));"),
         _ => write!(line, "}}"),
     };
     written.expect("a string takes what is written to it");

@@ -164,11 +164,12 @@ fn head(place: &Place) -> io::Result<Vec<u8>> {
 
 fn read_head(path: &Path) -> io::Result<Vec<u8>> {
     // To open a pipe would be to wait for whoever writes into it.
-    if !fs::metadata(path)?.is_file() {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
         return Err(io::Error::other(NOT_REGULAR));
     }
     let mut file = File::open(path)?;
-    let mut head = Vec::new();
+    let mut head = Vec::with_capacity(metadata.len().min(HEAD_BYTES) as usize + 1);
     // A first row can hold a pasted image: what it is shows only once it is whole.
     let mut window = HEAD_BYTES;
     while window > 0 {
