@@ -179,12 +179,13 @@ impl Search {
 
     /// What lines of this kind have in common in the file `piece`.
     fn frame(&mut self, held: &mut Held, piece: usize, kind: u64) -> Frame {
-        /// So many rows show what all have.
+        /// So many rows show what all have, and are looked for among so many.
         const ENOUGH: usize = 16;
+        const MOST: usize = 1024;
         *self.frames.entry((piece, kind)).or_insert_with(|| {
             let block = held.block(piece);
             let is_of_kind = |entry: &usize| held.records(*entry).iter().any(|record| record.key == Key::Kind(kind));
-            let rows: Vec<usize> = block.filter(is_of_kind).take(ENOUGH).collect();
+            let rows: Vec<usize> = block.take(MOST).filter(is_of_kind).take(ENOUGH).collect();
             Frame::of(&rows.into_iter().map(|entry| held.text(entry)).collect::<Vec<_>>())
         })
     }
