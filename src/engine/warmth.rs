@@ -2,7 +2,7 @@
 //!
 //! Providers charge little for a prompt's beginning that an earlier prompt had too, once the answer to that one has begun. So of all
 //! requests that begin alike one goes first, and the others wait until it is answered, but only as long as it is about to teach the
-//! provider something that they share: at least [`STEP`] more than what is known already. Requests are offered the longest first, so
+//! provider something that they share: at least one step of 128 tokens more than what is known already. Requests are offered the longest first, so
 //! that the first one of a session teaches nearly all that the rest of it needs.
 
 use crate::llm::{PrefixCache, Request};
