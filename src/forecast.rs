@@ -3,7 +3,7 @@
 use crate::codebook::CodebookError;
 use crate::engine::Plan;
 use crate::llm::price::Price;
-use crate::material::{estimate_tokens, render};
+use crate::material::{Renderer, estimate_tokens};
 use crate::prompt::Prompter;
 use crate::redact::{self, Redactions};
 use crate::session::ReadError;
@@ -94,9 +94,10 @@ pub fn forecast(
             continue;
         }
         for (task, total) in plan.tasks.iter().zip(&mut tasks) {
+            let renderer = Renderer::new(&session, &task.codebook.sees);
             let chosen = units(&session, task.codebook.unit).into_iter().enumerate();
             for (_, unit) in chosen.filter(|(nth, _)| task.selection.holds(at, *nth)) {
-                let material = render(&session, &unit, &task.codebook.sees);
+                let material = renderer.material(&unit);
                 let prompt = prompter.render(&task.codebook.task, &session, &unit, &material)?;
                 let text = prompt.text();
                 let tokens = estimate_tokens(&text) + estimate_tokens(&prompt.schema.json.to_string());

@@ -333,8 +333,7 @@ impl SessionContext {
         let mut categories: BTreeMap<String, usize> = BTreeMap::new();
         let mut tools: BTreeMap<String, usize> = BTreeMap::new();
         for (_, call) in session.tool_calls() {
-            let category = serde_json::to_value(call.category).unwrap_or_default();
-            *categories.entry(category.as_str().unwrap_or("other").to_owned()).or_default() += 1;
+            *categories.entry(call.category.name().to_owned()).or_default() += 1;
             *tools.entry(one_line(&call.name, 40)).or_default() += 1;
         }
         let interruptions =

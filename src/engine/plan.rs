@@ -1,7 +1,7 @@
 //! What a job is about: which sessions, which units of which tasks, and where each run goes. Reads every session once, keeps none.
 
 use crate::codebook::{Codebook, Library, UnitKind};
-use crate::corpus::{self, Corpus, Holder, Place};
+use crate::corpus::{Corpus, Holder, Place};
 use crate::filter::{Filter, FilterError};
 use crate::run::FileVersion;
 use crate::session::{ReadError, SessionSummary};
@@ -190,9 +190,4 @@ pub fn count(session: &SessionSummary, kind: UnitKind) -> usize {
         UnitKind::Session => 1,
         UnitKind::Prompt => session.prompts,
     }
-}
-
-/// The session at `at` of the corpus, read again.
-pub fn read_session(corpus: &Corpus, at: usize) -> Result<crate::session::Session, ReadError> {
-    corpus::read(&corpus.sources()[at])
 }

@@ -64,8 +64,8 @@ pub struct Headway {
 struct State {
     /// Rows that wait for earlier ones.
     waiting: usize,
-    /// Sessions that threads have finished or are at work on; those before the lowest one under way are done.
-    under_way: Vec<usize>,
+    /// Sessions that threads are at work on.
+    under_way: usize,
     ended: bool,
 }
 
@@ -86,19 +86,19 @@ impl Headway {
         self.changed.notify_all();
     }
 
-    /// Waits for leave to begin the session `at`; `false` if nothing shall begin any more.
-    fn begin(&self, at: usize) -> bool {
+    /// Waits for leave to begin another session; `false` if nothing shall begin any more.
+    fn begin(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // The first of those under way may go on whatever waits: the rows may be waiting for it.
-        while !state.ended && state.waiting >= WAITING_ROWS && !state.under_way.is_empty() {
+        // With nothing under way the rows may be waiting for this very session.
+        while !state.ended && state.waiting >= WAITING_ROWS && state.under_way > 0 {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.under_way.push(at);
+        state.under_way += 1;
         !state.ended
     }
 
-    fn done(&self, at: usize) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).under_way.retain(|other| *other != at);
+    fn done(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).under_way -= 1;
         self.changed.notify_all();
     }
 }
@@ -144,11 +144,11 @@ impl Preparing {
                 if !self.plan.tasks.iter().any(|task| task.selection.touches(at)) {
                     continue;
                 }
-                let begun = self.headway.begin(at);
+                let begun = self.headway.begin();
                 let outcome =
                     if begun { self.session(at, &prompter, &positions, &mut sending, &mut replaced) } else { Ok(()) };
                 sending.flush();
-                self.headway.done(at);
+                self.headway.done();
                 if let Err(error) = outcome {
                     failed.store(true, Ordering::Relaxed);
                     return Err(error);

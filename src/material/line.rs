@@ -3,7 +3,7 @@
 use super::{BYTES_PER_TOKEN, estimate_tokens};
 use crate::codebook::{Amount, Sees};
 use crate::redact::visible::printable;
-use crate::session::{Channel, Event, EventBody, InjectedSource, Session, ToolCategory, ToolOutcome};
+use crate::session::{Channel, Event, EventBody, InjectedSource, Session, ToolOutcome};
 use std::borrow::Cow;
 
 /// Lines and bytes that [`Amount::Head`] leaves of a text.
@@ -77,7 +77,7 @@ pub(crate) fn describe(event: &Event, tool_calls: Amount, tool_results: Amount) 
         EventBody::Reply { text } => ("AGENT".to_owned(), words(text), Amount::Full),
         EventBody::ToolCall(call) => {
             let name: String = printable(&call.name).chars().filter(|c| !c.is_control()).take(60).collect();
-            (format!("TOOL {name} ({})", category(call.category)), words(&call.input), tool_calls)
+            (format!("TOOL {name} ({})", call.category.name()), words(&call.input), tool_calls)
         }
         EventBody::ToolResult(result) => {
             let of = result.call.map(|call| format!(" of {call}")).unwrap_or_default();
@@ -109,19 +109,6 @@ pub(crate) fn describe(event: &Event, tool_calls: Amount, tool_results: Amount) 
         }
         EventBody::Commit { hash, subject } => (format!("COMMIT {}", printable(hash)), words(subject), Amount::Full),
         EventBody::ClientError { text } => ("NOTE (error of the client)".to_owned(), words(text), Amount::Head),
-    }
-}
-
-fn category(category: ToolCategory) -> &'static str {
-    match category {
-        ToolCategory::Research => "research",
-        ToolCategory::Edit => "edit",
-        ToolCategory::Verify => "verify",
-        ToolCategory::Git => "git",
-        ToolCategory::Plan => "plan",
-        ToolCategory::Delegate => "delegate",
-        ToolCategory::Shell => "shell",
-        ToolCategory::Other => "other",
     }
 }
 
