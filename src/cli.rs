@@ -171,6 +171,9 @@ pub struct Annotate {
     /// Seconds that one request may take.
     #[arg(long, value_name = "S", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
+    /// Spend at most so many US dollars, whatever is in flight; ends with exit code 4 when the next request could cost more than is left.
+    #[arg(long, value_name = "USD", help_heading = "How", value_parser = dollars)]
+    pub max_cost: Option<f64>,
     /// Say what would be asked and what it might cost; ask nothing.
     #[arg(long, help_heading = "How")]
     pub dry_run: bool,
@@ -190,6 +193,14 @@ fn temperature(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if (0.0..=2.0).contains(&value) => Ok(value),
         _ => Err("a temperature is a number from 0 to 2".to_owned()),
+    }
+}
+
+/// An amount of money.
+fn dollars(text: &str) -> Result<f64, String> {
+    match text.strip_prefix('$').unwrap_or(text).parse::<f64>() {
+        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
+        _ => Err("an amount is a number of US dollars, such as 2.50".to_owned()),
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Exit {
     Unusable,
     /// A `--fail-under` threshold was missed.
     BelowThreshold,
+    /// Stopped at `--max-cost`.
+    CapReached,
     /// Interrupted; the next run goes on.
     Interrupted,
 }
@@ -57,6 +59,7 @@ impl From<Exit> for ExitCode {
             Exit::Trouble => 1,
             Exit::Unusable => 2,
             Exit::BelowThreshold => 3,
+            Exit::CapReached => 4,
             Exit::Interrupted => 130,
         })
     }
@@ -167,6 +170,10 @@ pub enum UsageError {
         /// Who would write them now.
         wanted: String,
     },
+    /// A cap on the cost of a model whose price nobody knows.
+    #[error("--max-cost: no price of {0} is known")]
+    #[diagnostic(help("add [price.\"{0}\"] to config.toml, with input and output in US dollars per million tokens"))]
+    NoPrice(String),
     /// No path was named.
     #[error("no sessions were named")]
     #[diagnostic(help("name some with --sessions PATH, or in [input] sessions of config.toml"))]

@@ -9,10 +9,13 @@ pub mod ask;
 mod key;
 pub mod plan;
 pub mod prepare;
+pub mod spending;
 pub mod warmth;
 
 pub use annotate::Refresh;
+pub use ask::Stopped;
 pub use plan::{Plan, PlanError, Sampling, TaskPlan};
+pub use spending::{Exhausted, Spent};
 
 use crate::codebook::CodebookError;
 use crate::config::Rater;
@@ -83,6 +86,8 @@ pub struct Sending {
     pub max_retries: u32,
     /// Time for which all requests may fail before the run ends.
     pub patience: Duration,
+    /// What may be spent at most, in US dollars.
+    pub max_cost_usd: Option<f64>,
 }
 
 /// A job: a plan, a rater, and where things go.
@@ -125,7 +130,9 @@ pub struct Outcome {
     /// Counts of each task, in the plan's order.
     pub totals: Vec<Totals>,
     /// Why it stopped early, if nothing more could be answered.
-    pub stopped: Option<String>,
+    pub stopped: Option<Stopped>,
+    /// What it has cost; `None` where nobody was asked.
+    pub spent: Option<Spent>,
     /// Whether it was told to end.
     pub interrupted: bool,
     /// What was replaced in the sessions, by kind.
@@ -203,7 +210,7 @@ pub async fn run(
     let produced = preparation.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     ended?;
     let Pipeline { asker, writers, stopped, .. } = pipeline;
-    let notes = asker.map(|asker| asker.known_lacks()).unwrap_or_default();
+    let notes = asker.as_ref().map(|asker| asker.known_lacks()).unwrap_or_default();
     let mut totals = Vec::new();
     for (at, (task, writer)) in plan.tasks.iter().zip(writers).enumerate() {
         let mut counts = writer.finish(task.units * samples as usize)?;
@@ -212,13 +219,13 @@ pub async fn run(
         totals.push(counts);
     }
     let redactions = produced?.pop().unwrap_or_default();
-    match stopped {
-        Some(AskError::Store(error)) => Err(error.into()),
-        Some(AskError::Stop(message) | AskError::Unit(ask::Unanswered { reason: message, .. })) => {
-            Ok(Outcome { totals, stopped: Some(message), interrupted, redactions })
-        }
-        Some(AskError::Cancelled) | None => Ok(Outcome { totals, stopped: None, interrupted, redactions }),
-    }
+    let stopped = match stopped {
+        Some(AskError::Store(error)) => return Err(error.into()),
+        Some(AskError::Stop(stopped)) => Some(stopped),
+        Some(AskError::Unit(ask::Unanswered { reason, .. })) => Some(Stopped::Trouble(reason)),
+        Some(AskError::Cancelled) | None => None,
+    };
+    Ok(Outcome { totals, stopped, spent: asker.map(|asker| asker.spending.spent()), interrupted, redactions })
 }
 
 /// What asks the model, if the rater is one.
@@ -239,6 +246,7 @@ fn asker(job: &Job, abandon: &CancellationToken) -> Result<Option<Asker>, StoreE
         Client::new(sending.timeout),
         Pacer::new(limits, model.adapter.accounting()),
         Backoff { max_retries: sending.max_retries, ..Backoff::default() },
+        sending.max_cost_usd,
     )?;
     asker.abandon = abandon.clone();
     if job.settings.temperature.is_some() {
@@ -281,13 +289,13 @@ impl Pipeline<'_> {
     /// Takes a prepared unit: its row, or the question that leads to it.
     fn start(&mut self, unit: Prepared) -> Result<(), EngineError> {
         match (unit, self.asker.clone()) {
-            (Prepared::Row { task, position, row }, _) => Ok(self.write((task, position), *row)?),
+            (Prepared::Row { task, position, row }, _) => self.write_stored((task, position), *row),
             (Prepared::Gone { task, position }, _) => Ok(self.leave_out((task, position))?),
             (Prepared::Ask(question), Some(asker)) if asker.wind_down.is_cancelled() => {
                 let (task, position) = (question.work.task, question.work.position);
                 // It was prepared before the job was told to end; an answer that was to be replaced stays.
                 match from_store(&self.contexts[task], &asker, self.refresh, question)? {
-                    Known::Row(row) => Ok(self.write((task, position), *row)?),
+                    Known::Row(row) => self.write_stored((task, position), *row),
                     Known::Ask(_) => Ok(self.leave_out((task, position))?),
                 }
             }
@@ -317,6 +325,14 @@ impl Pipeline<'_> {
                 self.leave_out(place)
             }
         }
+    }
+
+    /// Writes a row for which nobody was asked now.
+    fn write_stored(&mut self, place: Place, row: Annotation) -> Result<(), EngineError> {
+        if let Some(asker) = self.asker.as_ref().filter(|_| row.attempts > 0) {
+            asker.spending.reused(&row);
+        }
+        Ok(self.write(place, row)?)
     }
 
     fn write(&mut self, (task, position): Place, row: Annotation) -> Result<(), RunError> {

@@ -24,6 +24,9 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// A limit of output tokens where one is needed and none was set. Reasoning counts into it, so that it is far more than an answer needs.
+pub const OUTPUT_LIMIT: u32 = 16_000;
+
 /// One question to a model, before any provider's form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {

@@ -40,8 +40,12 @@ pub fn duration(seconds: f64) -> String {
 pub fn dollars(cost: Option<f64>) -> String {
     match cost {
         None => "unknown".to_owned(),
-        Some(cost) if cost == 0.0 || cost >= 0.01 => format!("${cost:.2}"),
-        Some(cost) => format!("${cost:.4}"),
+        Some(cost) if cost == 0.0 || cost >= 0.995 => format!("${cost:.2}"),
+        // Two digits that say something: what is small a label is much a million of them.
+        Some(cost) => {
+            let digits = (1 - cost.abs().log10().floor() as i32).clamp(2, 9) as usize;
+            format!("${cost:.digits$}")
+        }
     }
 }
 

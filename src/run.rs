@@ -251,6 +251,12 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// What one label costs in US dollars: the cost of all rows, over those that say something. `None` where it is not known of all.
+    pub fn cost_per_label_usd(&self) -> Option<f64> {
+        let cost = self.cost_usd.filter(|_| self.cost_unknown == 0)?;
+        (self.answered() > 0).then(|| cost / self.answered() as f64)
+    }
+
     /// Adds a row.
     pub fn add(&mut self, row: &Annotation) {
         self.rows += 1;

@@ -27,6 +27,11 @@ impl Usage {
         self.input.saturating_add(self.cached_input).saturating_add(self.cache_write)
     }
 
+    /// The part of the prompt that was read from the provider's cache; `None` without a prompt.
+    pub fn cached_share(&self) -> Option<f64> {
+        (self.prompt() > 0).then(|| self.cached_input as f64 / self.prompt() as f64)
+    }
+
     /// Prompt and output tokens together.
     pub fn total(&self) -> u64 {
         self.prompt().saturating_add(self.output)

@@ -10,7 +10,7 @@ use interrater::codebook::{Codebook, Library};
 use interrater::config::{Config, Key, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
 use interrater::engine::plan::{select, survey};
-use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, TaskPlan};
+use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, Stopped, TaskPlan};
 use interrater::evaluation::{Cluster, Comparison, RunRows};
 use interrater::filter::Filter;
 use interrater::forecast;
@@ -18,7 +18,7 @@ use interrater::gold::Gold;
 use interrater::llm::baseline;
 use interrater::material;
 use interrater::prompt::Prompter;
-use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
+use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, spending_line, summary_table};
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
 use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
 use interrater::store::is_new;
@@ -94,6 +94,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
             timeout: Duration::from_secs(args.timeout.unwrap_or(config.annotate.timeout)),
             max_retries: args.max_retries.unwrap_or(config.annotate.max_retries),
             patience: Duration::from_secs(config.annotate.patience),
+            max_cost_usd: args.max_cost,
         },
         store: config.paths.store.clone(),
         plan,
@@ -113,19 +114,28 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         .map(|(name, (codebook, gold))| conclude(name, codebook, gold.as_ref(), &config))
         .collect::<Result<Vec<_>>>()?;
     if common.json {
-        print_json(
-            &serde_json::json!({ "tasks": summaries, "stopped": outcome.stopped, "interrupted": outcome.interrupted }),
-        )?;
+        print_json(&serde_json::json!({
+            "tasks": summaries,
+            "spent": outcome.spent,
+            "stopped": outcome.stopped.as_ref().map(ToString::to_string),
+            "interrupted": outcome.interrupted,
+        }))?;
     } else {
         print(&summary_table(&summaries))?;
         if !common.quiet {
+            outcome.spent.iter().filter_map(spending_line).for_each(|line| say!("{line}"));
             closing_lines(&summaries, &config);
             if !rater_sees {
                 hint_at_labels(&summaries);
             }
         }
     }
-    if let Some(reason) = outcome.stopped {
+    if let Some(Stopped::Exhausted(exhausted)) = outcome.stopped {
+        say!("error: stopped at --max-cost: {exhausted}");
+        say!("hint: repeat the command to go on: what was answered is stored, and the cap is that of one command");
+        return Ok(Exit::CapReached);
+    }
+    if let Some(Stopped::Trouble(reason)) = outcome.stopped {
         say!("error: stopped: {reason}");
         say!("hint: mend the cause and repeat the command: what was answered is stored, and it goes on from there");
         return Ok(Exit::Unusable);
@@ -183,6 +193,9 @@ fn rater(model: &ModelName, args: &Annotate, config: &Config) -> Result<Rater> {
     let need = if args.dry_run { Key::Optional } else { Key::Required };
     let mut rater = config.rater(model, args.base_url.as_deref(), &environment, need)?;
     if let Rater::Model(model) = &mut rater {
+        if args.max_cost.is_some() && model.price.is_none() {
+            return Err(UsageError::NoPrice(model.name.to_string()).into());
+        }
         model.max_output_tokens = args.max_output_tokens.or(model.max_output_tokens);
     }
     Ok(rater)
@@ -305,7 +318,9 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
         }
         _ => Vec::new(),
     };
-    let summary = TaskSummary { task, run: name.to_owned(), rater, totals, fields, reasons, agreement };
+    let cost_per_label_usd = totals.cost_per_label_usd();
+    let summary =
+        TaskSummary { task, run: name.to_owned(), rater, totals, cost_per_label_usd, fields, reasons, agreement };
     write_json(&folder.join("summary.json"), &summary)?;
     Ok(summary)
 }

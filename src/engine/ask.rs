@@ -6,18 +6,21 @@ mod request_key;
 pub use request_key::request_key;
 
 use super::key::without_key;
+use super::spending::{Exhausted, Spending};
 use super::warmth::{Beginnings, Warmth};
 use crate::config::Model;
 use crate::llm::client::{Answer, Client, TransportError};
 use crate::llm::pace::{Outcome, Pacer, Size};
 use crate::llm::retry::{Backoff, LONGEST_WAIT};
-use crate::llm::{Fault, Feature, Lacking, Request, Response};
+use crate::llm::{Fault, Feature, Lacking, OUTPUT_LIMIT, Request, Response};
 use crate::material::estimate_tokens;
 use crate::run::Status;
 use crate::store::{
     Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -33,12 +36,42 @@ const CONNECTS_BEFORE_GIVING_UP: u32 = 3;
 pub enum AskError {
     /// This unit gets none.
     Unit(Unanswered),
-    /// No unit can get one: the run ends with this message.
-    Stop(String),
+    /// No unit can get one: the run ends.
+    Stop(Stopped),
     /// The run was told to end before the request was sent.
     Cancelled,
     /// The store failed.
     Store(StoreError),
+}
+
+/// Why nothing more was asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stopped {
+    /// Something that no further request would get past.
+    Trouble(String),
+    /// The cap on what may be spent.
+    Exhausted(Exhausted),
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stopped::Trouble(message) => f.write_str(message),
+            Stopped::Exhausted(exhausted) => exhausted.fmt(f),
+        }
+    }
+}
+
+/// What became of one attempt.
+enum Attempt {
+    /// It was answered, and the answer can be read.
+    Answered(Box<(Answer, Response)>),
+    /// It can be sent again, after this time if the server names one.
+    Failed { reason: String, after: Option<Duration> },
+    /// The model lacks something; it can be sent again without that.
+    Learnt,
+    /// It will never be answered.
+    Unanswerable { status: Status, reason: String },
 }
 
 /// A request that got no answer.
@@ -84,6 +117,8 @@ impl From<StoreError> for AskError {
 pub struct Asker {
     /// The model.
     pub model: Model,
+    /// What may be spent, and what was.
+    pub spending: Spending,
     store: Store,
     client: Client,
     pacer: Pacer,
@@ -108,6 +143,7 @@ impl Asker {
         client: Client,
         pacer: Pacer,
         backoff: Backoff,
+        cap_usd: Option<f64>,
     ) -> Result<Asker, StoreError> {
         let youngest = Timestamp::now().saturating_sub(FACT_LIFETIME).unwrap_or(Timestamp::MIN);
         let lacking = store
@@ -117,6 +153,7 @@ impl Asker {
             .map(|fact| fact.feature)
             .collect();
         Ok(Asker {
+            spending: Spending::new(model.price.clone(), cap_usd),
             model,
             store,
             client,
@@ -150,10 +187,9 @@ impl Asker {
     /// Leaves out what the adapter knows that the model does not take, and says so.
     pub fn leave_out(&self, features: Lacking) {
         let mut lacking = self.lacking.write().unwrap_or_else(PoisonError::into_inner);
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         for feature in features {
             if lacking.insert(feature) {
-                notes.push(lack_in_words(feature).to_owned());
+                self.note(lack_in_words(feature).to_owned());
             }
         }
     }
@@ -208,107 +244,47 @@ impl Asker {
         parts: RequestParts,
         purpose: Purpose<'_>,
     ) -> Result<Answered, AskError> {
-        let unit = |status, reason, attempts| Err(AskError::Unit(Unanswered { status, reason, attempts }));
         let size = self.size(request);
+        let request = self.bounded(request);
         let mut attempts = 0;
         // Attempts that failed as all others did: they say nothing of this unit, and do not count against it.
         let mut in_outage = 0;
         loop {
-            let permit = tokio::select! {
-                biased;
-                () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
-                permit = self.pacer.admit(size) => permit,
-            };
-            let permit = permit.map_err(|outage| self.stop(outage.to_string()))?;
-            let lacking = self.lacking();
-            let http = self.model.adapter.encode(&self.model.endpoint.base_url, request, &lacking);
-            let sent = tokio::select! {
-                biased;
-                sent = self.client.send(&http, self.model.endpoint.api_key.as_ref()) => sent,
-                () = self.abandon.cancelled() => return Err(AskError::Cancelled),
-            };
             attempts += 1;
-            let api_key = self.model.endpoint.api_key.as_ref();
-            let sent = sent.map(|answer| Answer { body: without_key(answer.body, api_key), ..answer });
-            let (reason, after) = match sent {
-                Err(error) => {
-                    let reason = error.to_string();
-                    permit.end(match error {
-                        TransportError::Timeout { .. } => Outcome::TimedOut(&reason),
-                        _ => Outcome::Failed(&reason),
-                    });
-                    self.transport_fault(&error, attempts)?;
-                    (reason, None)
+            let (reason, after) = match self.attempt(&request, size, attempts).await? {
+                Attempt::Answered(answered) => {
+                    let (answer, response) = *answered;
+                    let new = NewResponse {
+                        key,
+                        provider: self.model.name.provider.clone(),
+                        model: self.model.name.model.clone(),
+                        endpoint: self.model.endpoint.base_url.clone(),
+                        task: Some(purpose.task.to_owned()),
+                        subject: Some(purpose.subject.clone()),
+                        run: purpose.run.to_owned(),
+                        parts,
+                        body: String::from_utf8_lossy(&answer.body).into_owned(),
+                        status: answer.status,
+                        usage: response.usage,
+                        created_at: Timestamp::now(),
+                        attempts,
+                        latency: answer.elapsed,
+                    };
+                    return self.keep(new, response, purpose).await;
                 }
-                Ok(answer) if answer.status == 200 => {
-                    permit.observe(&self.model.adapter.rate_limits(&|name| answer.header(name)));
-                    match self.model.adapter.decode(&answer.body) {
-                        Ok(response) => {
-                            response.usage.iter().for_each(|usage| permit.settle(usage));
-                            permit.end(Outcome::Answered);
-                            let new = NewResponse {
-                                key,
-                                provider: self.model.name.provider.clone(),
-                                model: self.model.name.model.clone(),
-                                endpoint: self.model.endpoint.base_url.clone(),
-                                task: Some(purpose.task.to_owned()),
-                                subject: Some(purpose.subject.clone()),
-                                run: purpose.run.to_owned(),
-                                parts,
-                                body: String::from_utf8_lossy(&answer.body).into_owned(),
-                                status: answer.status,
-                                usage: response.usage,
-                                created_at: Timestamp::now(),
-                                attempts,
-                                latency: answer.elapsed,
-                            };
-                            return self.keep(new, response, purpose).await;
-                        }
-                        Err(unreadable) => {
-                            let reason = unreadable.to_string();
-                            permit.end(Outcome::Failed(&reason));
-                            self.nobody_there(&reason)?;
-                            (reason, None)
-                        }
-                    }
+                Attempt::Unanswerable { status, reason } => {
+                    return Err(AskError::Unit(Unanswered { status, reason, attempts }));
                 }
-                Ok(answer) => match self.fault(&answer, &lacking) {
-                    Fault::Busy { reason, after, throttled } => {
-                        let limits = self.model.adapter.rate_limits(&|name| answer.header(name));
-                        permit.observe(&limits);
-                        let too_fast = answer.status == 429;
-                        if let Some(quota) = limits.used_up(after).filter(|_| too_fast) {
-                            return Err(self.stop(format!("{reason}: {quota}")));
-                        }
-                        permit.end(match throttled {
-                            true if too_fast => Outcome::TooFast { after, reason: &reason },
-                            true => Outcome::Overloaded(&reason),
-                            false => Outcome::Failed(&reason),
-                        });
-                        (reason, after)
-                    }
-                    Fault::Stop(message) | Fault::BadRequest(message) => return Err(self.stop(message)),
-                    Fault::TooLong(message) => {
-                        permit.end(Outcome::Answered);
-                        return unit(Status::Failed, format!("too long for the model: {message}"), attempts);
-                    }
-                    Fault::Refused(reason) => {
-                        permit.end(Outcome::Answered);
-                        return unit(Status::Refused, reason, attempts);
-                    }
-                    Fault::Lacks(feature, message) => {
-                        permit.end(Outcome::Answered);
-                        self.learn(feature, &message).await?;
-                        attempts -= 1;
-                        continue;
-                    }
-                },
+                Attempt::Learnt => {
+                    attempts -= 1;
+                    continue;
+                }
+                Attempt::Failed { reason, after } => (reason, after),
             };
             let delay = if self.pacer.is_outage() {
                 in_outage += 1;
                 if !self.outage_noted.swap(true, Ordering::Relaxed) {
-                    let note = format!("nothing is answered any more ({reason}); waiting for the server");
-                    self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+                    self.note(format!("nothing is answered any more ({reason}); waiting for the server"));
                 }
                 Some(after.unwrap_or_default().min(LONGEST_WAIT))
             } else {
@@ -316,9 +292,111 @@ impl Asker {
             };
             let Some(delay) = delay else {
                 let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
-                return unit(Status::Failed, format!("asked {times}; the last answer: {reason}"), attempts);
+                let reason = format!("asked {times}; the last answer: {reason}");
+                return Err(AskError::Unit(Unanswered { status: Status::Failed, reason, attempts }));
             };
             self.wait(delay).await?;
+        }
+    }
+
+    /// Sends a request once, as soon as there is money for it and the pace allows; `nth` counts from 1.
+    async fn attempt(&self, request: &Request, size: Size, nth: u32) -> Result<Attempt, AskError> {
+        let reservation = tokio::select! {
+            biased;
+            () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
+            reservation = self.spending.reserve(request) => reservation,
+        };
+        let mut reservation = reservation.map_err(|exhausted| self.stop(Stopped::Exhausted(exhausted)))?;
+        let permit = tokio::select! {
+            biased;
+            () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
+            permit = self.pacer.admit(size) => permit,
+        };
+        let permit = permit.map_err(|outage| self.stop(Stopped::Trouble(outage.to_string())))?;
+        let lacking = self.lacking();
+        let http = self.model.adapter.encode(&self.model.endpoint.base_url, request, &lacking);
+        reservation.sent();
+        let sent = tokio::select! {
+            biased;
+            sent = self.client.send(&http, self.model.endpoint.api_key.as_ref()) => sent,
+            () = self.abandon.cancelled() => return Err(AskError::Cancelled),
+        };
+        let api_key = self.model.endpoint.api_key.as_ref();
+        let answer = match sent {
+            Ok(answer) => Answer { body: without_key(answer.body, api_key), ..answer },
+            Err(error) => {
+                if !error.may_be_billed() {
+                    reservation.give_back();
+                }
+                let reason = error.to_string();
+                permit.end(match error {
+                    TransportError::Timeout { .. } => Outcome::TimedOut(&reason),
+                    _ => Outcome::Failed(&reason),
+                });
+                self.transport_fault(&error, nth)?;
+                return Ok(Attempt::Failed { reason, after: None });
+            }
+        };
+        if answer.status == 200 {
+            permit.observe(&self.model.adapter.rate_limits(&|name| answer.header(name)));
+            return match self.model.adapter.decode(&answer.body) {
+                Ok(response) => {
+                    reservation.settle(response.usage.as_ref());
+                    response.usage.iter().for_each(|usage| permit.settle(usage));
+                    permit.end(Outcome::Answered);
+                    Ok(Attempt::Answered(Box::new((answer, response))))
+                }
+                Err(unreadable) => {
+                    let reason = unreadable.to_string();
+                    permit.end(Outcome::Failed(&reason));
+                    self.nobody_there(&reason)?;
+                    Ok(Attempt::Failed { reason, after: None })
+                }
+            };
+        }
+        // What is refused is not charged.
+        reservation.give_back();
+        match self.fault(&answer, &lacking) {
+            Fault::Busy { reason, after, throttled } => {
+                let limits = self.model.adapter.rate_limits(&|name| answer.header(name));
+                permit.observe(&limits);
+                let too_fast = answer.status == 429;
+                if let Some(quota) = limits.used_up(after).filter(|_| too_fast) {
+                    return Err(self.stop(Stopped::Trouble(format!("{reason}: {quota}"))));
+                }
+                permit.end(match throttled {
+                    true if too_fast => Outcome::TooFast { after, reason: &reason },
+                    true => Outcome::Overloaded(&reason),
+                    false => Outcome::Failed(&reason),
+                });
+                Ok(Attempt::Failed { reason, after })
+            }
+            Fault::Stop(message) | Fault::BadRequest(message) => Err(self.stop(Stopped::Trouble(message))),
+            Fault::TooLong(message) => {
+                permit.end(Outcome::Answered);
+                let reason = format!("too long for the model: {message}");
+                Ok(Attempt::Unanswerable { status: Status::Failed, reason })
+            }
+            Fault::Refused(reason) => {
+                permit.end(Outcome::Answered);
+                Ok(Attempt::Unanswerable { status: Status::Refused, reason })
+            }
+            Fault::Lacks(feature, message) => {
+                permit.end(Outcome::Answered);
+                self.learn(feature, &message).await?;
+                Ok(Attempt::Learnt)
+            }
+        }
+    }
+
+    /// The request with a limit of output tokens, where there is a cap on what may be spent: without one nobody knows what it can cost. The
+    /// limit is far above what an answer needs, and an answer that it cuts is told as cut; so it is not part of the request's name.
+    fn bounded<'r>(&self, request: &'r Request) -> Cow<'r, Request> {
+        match request.max_output_tokens {
+            None if self.spending.is_capped() => {
+                Cow::Owned(Request { max_output_tokens: Some(OUTPUT_LIMIT), ..request.clone() })
+            }
+            _ => Cow::Borrowed(request),
         }
     }
 
@@ -350,19 +428,27 @@ impl Asker {
             self.nobody_there(&error.to_string())?;
         }
         let given_up = connects && self.answers.load(Ordering::Relaxed) == 0 && attempts >= CONNECTS_BEFORE_GIVING_UP;
-        if given_up || !error.can_pass() { Err(self.stop(error.to_string())) } else { Ok(()) }
+        if given_up || !error.can_pass() { Err(self.stop(Stopped::Trouble(error.to_string()))) } else { Ok(()) }
     }
 
     /// Ends the run where nothing was ever answered and all that comes back is no sign of a server that could.
     fn nobody_there(&self, reason: &str) -> Result<(), AskError> {
         let never_answered = self.answers.load(Ordering::Relaxed) == 0;
-        if never_answered && self.pacer.is_outage() { Err(self.stop(reason.to_owned())) } else { Ok(()) }
+        if never_answered && self.pacer.is_outage() {
+            Err(self.stop(Stopped::Trouble(reason.to_owned())))
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the run. No request goes out after this, also not in the place of the one that was just answered.
-    fn stop(&self, message: String) -> AskError {
+    fn stop(&self, stopped: Stopped) -> AskError {
         self.wind_down.cancel();
-        AskError::Stop(message)
+        AskError::Stop(stopped)
+    }
+
+    fn note(&self, note: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
     }
 
     async fn wait(&self, delay: Duration) -> Result<(), AskError> {
@@ -379,8 +465,7 @@ impl Asker {
     async fn learn(&self, feature: Feature, message: &str) -> Result<(), StoreError> {
         let new = self.lacking.write().unwrap_or_else(PoisonError::into_inner).insert(feature);
         if new {
-            let note = format!("{}: {}", lack_in_words(feature), message);
-            self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+            self.note(format!("{}: {}", lack_in_words(feature), message));
             let fact = ModelFact {
                 provider: self.model.name.provider.clone(),
                 endpoint: self.model.endpoint.base_url.clone(),

@@ -2,8 +2,8 @@
 
 use super::fault::{self, Said};
 use super::{
-    Accounting, Adapter, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, PrefixCache, RateLimits, Request,
-    Response, Role, Told, Turn, Unreadable,
+    Accounting, Adapter, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, OUTPUT_LIMIT, PrefixCache,
+    RateLimits, Request, Response, Role, Told, Turn, Unreadable,
 };
 use crate::usage::Usage;
 use serde_json::{Map, Value, json};
@@ -17,9 +17,6 @@ const VERSION: &str = "2026-10-21";
 
 /// The version that takes a temperature, for models up to 4.6.
 const VERSION_WITH_TEMPERATURE: &str = "2023-06-01";
-
-/// `max_tokens` is required. Thinking counts into it, so that it is far more than an answer needs.
-const MAX_TOKENS: u32 = 16_000;
 
 /// More marks than these are an error.
 const MAX_CACHE_MARKS: usize = 4;
@@ -38,7 +35,8 @@ impl Adapter for Anthropic {
 
         let mut body = Map::new();
         body.insert("model".to_owned(), json!(request.model));
-        body.insert("max_tokens".to_owned(), json!(request.max_output_tokens.unwrap_or(MAX_TOKENS)));
+        // It is required.
+        body.insert("max_tokens".to_owned(), json!(request.max_output_tokens.unwrap_or(OUTPUT_LIMIT)));
         if let Some(text) = system {
             body.insert("system".to_owned(), json!(text));
         }
@@ -300,7 +298,7 @@ mod tests {
     fn what_is_lacking_is_left_out() {
         let lacking = [Feature::CacheMark, Feature::AnswerSchema, Feature::SystemTurn];
         let (_, body) = encoded(&Request { max_output_tokens: None, ..request() }, &lacking);
-        assert_eq!(body["max_tokens"], MAX_TOKENS);
+        assert_eq!(body["max_tokens"], OUTPUT_LIMIT);
         assert!(body.get("output_config").is_none() && body.get("system").is_none());
         let blocks = body["messages"][0]["content"].as_array().unwrap();
         assert_eq!(blocks.len(), 4);

@@ -126,6 +126,20 @@ pub enum TransportError {
 }
 
 impl TransportError {
+    /// Whether the request may have reached a server that charges for it.
+    pub fn may_be_billed(&self) -> bool {
+        match self {
+            TransportError::Timeout { .. } | TransportError::Lost { .. } | TransportError::TooLarge { .. } => true,
+            TransportError::Connect { .. }
+            | TransportError::Dns { .. }
+            | TransportError::Tls { .. }
+            | TransportError::Redirect { .. }
+            | TransportError::Address { .. }
+            | TransportError::Header { .. }
+            | TransportError::Setup { .. } => false,
+        }
+    }
+
     /// Whether the same request may succeed a little later.
     ///
     /// The names of hosts, certificates and addresses are as wrong in a minute as they are now.

@@ -1,8 +1,9 @@
 //! Runs and their summaries as tables.
 
-use super::{dollars, grid, text};
+use super::{dollars, grid, plural, text};
 use crate::agreement::estimate::short;
 use crate::agreement::{Estimate, FieldAgreement, PairFigures};
+use crate::engine::Spent;
 use crate::run::{Annotation, Manifest, Status, Totals};
 use crate::summary::{Distribution, FieldSummary};
 use serde::Serialize;
@@ -19,6 +20,8 @@ pub struct TaskSummary {
     pub rater: String,
     /// Counts.
     pub totals: Totals,
+    /// Cost of a label in US dollars; `None` where it is not known.
+    pub cost_per_label_usd: Option<f64>,
     /// The answers, a field at a time.
     pub fields: Vec<FieldSummary>,
     /// Why units have no answer: the most frequent reason of each state.
@@ -194,8 +197,10 @@ pub fn answers(field: &FieldSummary) -> String {
 
 /// The table of `runs`.
 pub fn runs_table(runs: &[Manifest]) -> String {
-    let mut table =
-        grid(&["run", "model", "units", "ok", "not ok", "output tokens", "cost", "finished"], &[2, 3, 5, 6]);
+    let mut table = grid(
+        &["run", "model", "units", "ok", "not ok", "output tokens", "cost", "a label", "finished"],
+        &[2, 3, 5, 6, 7],
+    );
     for run in runs {
         table.add_row(vec![
             run.run.clone(),
@@ -205,6 +210,7 @@ pub fn runs_table(runs: &[Manifest]) -> String {
             not_ok(&run.totals),
             run.totals.usage.output.to_string(),
             cost(&run.totals),
+            dollars(run.totals.cost_per_label_usd()),
             run.finished.strftime("%Y-%m-%d %H:%M").to_string(),
         ]);
     }
@@ -242,11 +248,20 @@ pub fn run_details(run: &Manifest) -> String {
         (
             "tokens",
             format!(
-                "input {}, cached input {}, cache write {}, output {} (reasoning {})",
-                usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning
+                "input {}, cached input {}, cache write {}, output {} (reasoning {}){}",
+                usage.input,
+                usage.cached_input,
+                usage.cache_write,
+                usage.output,
+                usage.reasoning,
+                match usage.cached_share() {
+                    Some(share) if share > 0.0 =>
+                        format!("; {:.0} % of the prompts from the provider's cache", share * 100.0),
+                    _ => String::new(),
+                }
             ),
         ),
-        ("cost", cost(totals)),
+        ("cost", format!("{}{}", cost(totals), a_label(totals))),
         ("requests", format!("{}, {} rows from answers of other runs", totals.attempts, totals.cached)),
         ("evidence", format!("{} citations, {} not in the transcript", totals.citations, totals.citations_not_found)),
         ("started", run.started.to_string()),
@@ -265,4 +280,54 @@ pub fn cost(totals: &Totals) -> String {
         (None, _) => "unknown".to_owned(),
         (known, unknown) => format!("{} and unknown for {unknown}", dollars(known)),
     }
+}
+
+/// The cost of one label, for a line about the cost of all of them; empty where it is nothing or not known.
+fn a_label(totals: &Totals) -> String {
+    match totals.cost_per_label_usd() {
+        Some(cost) if cost > 0.0 => format!(", {} a label", dollars(Some(cost))),
+        _ => String::new(),
+    }
+}
+
+/// What a job has spent and what it has saved, in a line; `None` where nobody was ever asked.
+pub fn spending_line(spent: &Spent) -> Option<String> {
+    if spent.answers + spent.untold + spent.stored == 0 {
+        return None;
+    }
+    let answers = plural(spent.answers, "answer");
+    let mut line = match spent.cost_usd {
+        Some(cost) if spent.answers > 0 => {
+            let each = dollars(Some(cost / spent.answers as f64));
+            format!("spent {} on {answers}, {each} each", dollars(Some(cost)))
+        }
+        Some(_) => "spent nothing".to_owned(),
+        None => format!("asked for {answers}, at a price that is not known"),
+    };
+    match (spent.untold, spent.untold_usd) {
+        (0, _) => {}
+        (untold, None) => {
+            line.push_str(&format!("; {} may have been billed without a word", plural(untold, "attempt")))
+        }
+        (untold, most) => line.push_str(&format!(
+            "; {} may have been billed without a word, {} at most",
+            plural(untold, "attempt"),
+            dollars(most)
+        )),
+    }
+    if spent.stored > 0 {
+        let saved = spent.saved_by_store_usd.map(|saved| format!(" saved {}", dollars(Some(saved))));
+        let stored = if spent.stored == 1 { "1 row" } else { &format!("{} rows", spent.stored) };
+        line.push_str(&format!(
+            "; stored answers gave {stored}{}",
+            saved.map_or(String::new(), |saved| format!(" and{saved}"))
+        ));
+    }
+    if let Some(rate) = spent.usage.cached_share().filter(|rate| *rate > 0.0) {
+        line.push_str(&format!("; {:.0} % of the prompts' tokens came from the provider's cache", rate * 100.0));
+        if let Some(saved) = spent.saved_by_prompt_cache_usd {
+            line.push_str(&format!(", which saved {}", dollars(Some(saved))));
+        }
+    }
+    Some(line)
 }

@@ -10,6 +10,7 @@ mod cache_faults;
 mod codebooks;
 mod context;
 mod copies;
+mod cost;
 mod entire;
 mod entire_odd;
 mod damage;
