@@ -63,8 +63,8 @@ pub struct ScoreSummary {
 }
 
 /// Summarises the measured fields of `rows`.
-pub fn summarise(codebook: &Codebook, rows: &[Annotation]) -> Vec<FieldSummary> {
-    let answered: Vec<&Annotation> = rows.iter().filter(|row| row.status.is_answered()).collect();
+pub fn summarise<'r>(codebook: &Codebook, rows: impl IntoIterator<Item = &'r Annotation>) -> Vec<FieldSummary> {
+    let answered: Vec<&Annotation> = rows.into_iter().filter(|row| row.status.is_answered()).collect();
     codebook
         .fields
         .iter()

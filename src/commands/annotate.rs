@@ -20,6 +20,7 @@ use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
+use interrater::run::vote::{VoteSummary, Voting};
 use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
 use interrater::store::is_new;
 use interrater::summary::summarise;
@@ -283,7 +284,14 @@ async fn told_to_end() {
 fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Config) -> Result<TaskSummary> {
     let run = Run::open(&config.paths.runs, name)?;
     let rows = run.annotations()?;
-    let (fields, reasons) = (summarise(codebook, &rows), Reason::of(&rows));
+    let reasons = Reason::of(&rows);
+    let voting = Voting::new(codebook);
+    let votes = (run.manifest.settings.samples > 1).then(|| voting.votes(&rows));
+    let fields = match &votes {
+        Some(votes) => summarise(codebook, votes.iter().map(|vote| &vote.row)),
+        None => summarise(codebook, &rows),
+    };
+    let votes = votes.map(|votes| VoteSummary::of(&voting, &votes));
     let rater = run.manifest.rater.clone();
     let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
     let folder = run.folder.clone();
@@ -305,7 +313,7 @@ fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Confi
         }
         _ => Vec::new(),
     };
-    let summary = TaskSummary { task, run: name.to_owned(), rater, totals, fields, reasons, agreement };
+    let summary = TaskSummary { task, run: name.to_owned(), rater, totals, fields, votes, reasons, agreement };
     write_json(&folder.join("summary.json"), &summary)?;
     Ok(summary)
 }
@@ -320,6 +328,14 @@ fn closing_lines(summaries: &[TaskSummary], config: &Config) {
     for (task, reason) in summaries.iter().flat_map(|task| task.reasons.iter().map(move |reason| (task, reason))) {
         let Reason { status, units, most_often } = reason;
         say!("{}: {units} {}, most often because: {most_often}", task.task, status.name());
+    }
+    for task in summaries {
+        for field in task.fields.iter().take(1) {
+            let words = task.votes.as_ref().and_then(|votes| votes.in_words(&field.field, &field.field, "shown"));
+            if let Some(words) = words {
+                say!("{}: {words}", task.task);
+            }
+        }
     }
     let Some(first) = summaries.iter().find(|task| !task.agreement.is_empty()).or(summaries.first()) else { return };
     let more = match summaries.len() {

@@ -3,6 +3,7 @@
 use super::{dollars, grid, text};
 use crate::agreement::estimate::short;
 use crate::agreement::{Estimate, FieldAgreement, PairFigures};
+use crate::run::vote::VoteSummary;
 use crate::run::{Annotation, Manifest, Status, Totals};
 use crate::summary::{Distribution, FieldSummary};
 use serde::Serialize;
@@ -21,6 +22,8 @@ pub struct TaskSummary {
     pub totals: Totals,
     /// The answers, a field at a time.
     pub fields: Vec<FieldSummary>,
+    /// How far samples agree with the votes that `fields` and `agreement` are about; `None` where units have one sample.
+    pub votes: Option<VoteSummary>,
     /// Why units have no answer: the most frequent reason of each state.
     pub reasons: Vec<Reason>,
     /// How the run agrees with gold, and the humans with one another.

@@ -34,6 +34,7 @@ mod project;
 mod redact;
 mod repository;
 mod requests;
+mod samples;
 mod sessions;
 mod stops;
 #[cfg(unix)]
