@@ -218,6 +218,14 @@ pub fn config(common: &Common) -> Result<Config> {
     }
 }
 
+/// The configuration with the store that was named in the place of its own, if one was.
+pub fn with_store(mut config: Config, named: Option<&PathBuf>) -> Config {
+    if let Some(path) = named {
+        config.paths.store.clone_from(path);
+    }
+    config
+}
+
 /// The codebooks: those of the prompts folder, or the shipped ones where there is none.
 pub fn library(config: &Config) -> Result<Library> {
     if config.paths.prompts.is_dir() { Ok(Library::read(&config.paths.prompts)?) } else { Ok(Library::shipped()?) }

@@ -13,6 +13,7 @@ use crate::answer::Evidence;
 use crate::material::Coverage;
 use crate::redact::Redactions;
 use crate::session::SessionId;
+use crate::shard::Shard;
 use crate::unit::UnitId;
 use crate::usage::Usage;
 use jiff::Timestamp;
@@ -214,6 +215,9 @@ pub struct Settings {
     /// The condition on sessions, as it was typed.
     #[serde(rename = "where")]
     pub filter: Option<String>,
+    /// The part of the sessions that the run is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The first units only.
     pub limit: Option<usize>,
     /// Seed of the order in which units were drawn for the limit.

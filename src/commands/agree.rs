@@ -9,6 +9,7 @@ use interrater::config::Config;
 use interrater::corpus;
 use interrater::evaluation::{Cluster, Comparison, FieldRatings, RunRows};
 use interrater::gold::{Gold, Split};
+use interrater::report::plural;
 use interrater::report::terminal::{self, TableOptions};
 use interrater::run::{Manifest, Run};
 use interrater::session::{SessionId, SessionSummary};
@@ -82,7 +83,7 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
         Some(path) => Some(Gold::read(path, codebook)?),
         None => Gold::find(&config.paths.gold, codebook)?,
     };
-    let runs = open_runs(&config, codebook, &args.run)?;
+    let runs = open_runs(&config, codebook, &args.run, common)?;
     if gold.is_none() && runs.is_empty() {
         return Err(UsageError::NothingToCompare(task.to_owned()).into());
     }
@@ -112,10 +113,19 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
     Ok(fields)
 }
 
-/// The named runs, or all runs of the task.
-fn open_runs(config: &Config, codebook: &Codebook, named: &[String]) -> Result<Vec<RunRows>> {
+/// The named runs, or all runs of the task but for those over a part of the sessions.
+fn open_runs(config: &Config, codebook: &Codebook, named: &[String], common: &Common) -> Result<Vec<RunRows>> {
     let runs: Vec<Run> = if named.is_empty() {
-        Run::list(&config.paths.runs)?.into_iter().filter(|run| run.manifest.task == codebook.task).collect()
+        let of_task = Run::list(&config.paths.runs)?.into_iter().filter(|run| run.manifest.task == codebook.task);
+        let (whole, shards): (Vec<Run>, Vec<Run>) = of_task.partition(|run| run.manifest.settings.shard.is_none());
+        if !shards.is_empty() && !common.quiet {
+            say!(
+                "note: {} over a part of the sessions left out; `interrater annotate` without --shard makes a whole run of their answers, \
+                 and --run names them",
+                plural(shards.len() as u64, "run")
+            );
+        }
+        whole
     } else {
         named.iter().map(|name| Run::open(&config.paths.runs, name)).collect::<Result<_, _>>()?
     };

@@ -3,13 +3,13 @@
 use super::agree::{agree_fields, check_units, record};
 use super::progress::Progress;
 use super::threshold::Threshold;
-use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
+use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths, with_store};
 use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::cli::{Annotate, Common, choice};
 use interrater::codebook::{Codebook, Library};
 use interrater::config::{Config, Key, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
-use interrater::engine::plan::{select, survey};
+use interrater::engine::plan::{inputs, keep_shard, select, survey};
 use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, TaskPlan};
 use interrater::evaluation::{Cluster, Comparison, RunRows};
 use interrater::filter::Filter;
@@ -18,10 +18,12 @@ use interrater::gold::Gold;
 use interrater::llm::baseline;
 use interrater::material;
 use interrater::prompt::Prompter;
+use interrater::report::plural;
 use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
 use interrater::run::vote::{VoteSummary, Voting};
 use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
+use interrater::shard::Shard;
 use interrater::store::is_new;
 use interrater::summary::summarise;
 use interrater::unit::units;
@@ -33,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Annotates, writes the runs, and prints what they say.
 pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
-    let config = config(common)?;
+    let config = with_store(config(common)?, args.store.as_ref());
     let threshold = args.fail_under.as_deref().map(Threshold::parse).transpose()?;
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let library = library(&config)?;
@@ -45,7 +47,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let rater = rater(&model, args, &config)?;
     let mut corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
     try_templates(&prompter, &codebooks, &corpus)?;
-    let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
+    let mut sessions = survey(&mut corpus, filter.as_ref())?;
     if !common.quiet {
         repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
         say!("{}", overview(&sessions));
@@ -55,6 +57,14 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
             check_units(gold, codebook.unit, &sessions, &[], &config)?;
         }
     }
+    if let Some(shard) = args.shard {
+        let whole = sessions.len() as u64;
+        keep_shard(&mut corpus, &mut sessions, shard);
+        if !common.quiet {
+            say!("shard {shard}: {} of {}", sessions.len(), plural(whole, "session"));
+        }
+    }
+    let inputs = inputs(&corpus)?;
     if let Some(name) = args.run.as_deref().filter(|name| name.is_empty() || safe_name(name) != *name) {
         return Err(UsageError::RunName(name.to_owned()).into());
     }
@@ -70,6 +80,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         max_output_tokens: None,
         samples: args.samples,
         filter: args.filter.clone(),
+        shard: args.shard,
         limit: sampling.limit,
         shuffle: sampling.shuffle,
         redacted: choice(args.redact, args.no_redact).or(config.annotate.redact).unwrap_or(rater.is_remote()),
@@ -111,7 +122,10 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let summaries = names
         .iter()
         .zip(codebooks.iter().zip(&golds))
-        .map(|(name, (codebook, gold))| conclude(name, codebook, gold.as_ref(), &config))
+        // A part of a run is no run to judge a rater by.
+        .map(|(name, (codebook, gold))| {
+            conclude(name, codebook, gold.as_ref().filter(|_| args.shard.is_none()), &config)
+        })
         .collect::<Result<Vec<_>>>()?;
     if common.json {
         print_json(
@@ -120,7 +134,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     } else {
         print(&summary_table(&summaries))?;
         if !common.quiet {
-            closing_lines(&summaries, &config);
+            closing_lines(&summaries, args.shard, &config);
             if !rater_sees {
                 hint_at_labels(&summaries);
             }
@@ -199,11 +213,15 @@ fn plan_task(
     config: &Config,
 ) -> TaskPlan {
     let (units, selection) = select(sessions, codebook.unit, sampling);
-    let run = match &args.run {
-        Some(name) if args.tasks.len() == 1 => safe_name(name),
-        Some(name) => safe_name(&format!("{name}-{}", codebook.task)),
-        None => safe_name(&format!("{}-{}-{}-{}", codebook.task, model.provider, model.model, codebook.hash.short())),
+    let mut run = match &args.run {
+        Some(name) if args.tasks.len() == 1 => name.clone(),
+        Some(name) => format!("{name}-{}", codebook.task),
+        None => format!("{}-{}-{}-{}", codebook.task, model.provider, model.model, codebook.hash.short()),
     };
+    if let Some(shard) = args.shard {
+        run.push_str(&format!("-{}", shard.in_a_name()));
+    }
+    let run = safe_name(&run);
     let adjudicated: Vec<_> = gold.iter().flat_map(|gold| gold.adjudicated()).map(|row| &row.fields).collect();
     TaskPlan {
         folder: config.paths.runs.join(&run),
@@ -323,7 +341,7 @@ fn has_common_units(gold: &Gold, run: &RunRows) -> bool {
     run.rows.iter().any(|row| labelled.contains(row.unit.as_str()))
 }
 
-fn closing_lines(summaries: &[TaskSummary], config: &Config) {
+fn closing_lines(summaries: &[TaskSummary], shard: Option<Shard>, config: &Config) {
     let runs = config.paths.runs.display();
     for (task, reason) in summaries.iter().flat_map(|task| task.reasons.iter().map(move |reason| (task, reason))) {
         let Reason { status, units, most_often } = reason;
@@ -342,7 +360,13 @@ fn closing_lines(summaries: &[TaskSummary], config: &Config) {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    say!("wrote {runs}/{}/{more} · next: interrater agree --task {}, interrater runs", first.run, first.task);
+    let next = match shard {
+        None => format!("interrater agree --task {}, interrater runs", first.task),
+        Some(_) => {
+            "with the answers of all shards in one store (interrater cache merge), the same without --shard".to_owned()
+        }
+    };
+    say!("wrote {runs}/{}/{more} · next: {next}", first.run);
 }
 
 /// Says where labels would have come from, for tasks of which no session brought any.

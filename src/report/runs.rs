@@ -256,6 +256,7 @@ pub fn run_details(run: &Manifest) -> String {
         ("finished", run.finished.to_string()),
         ("program", run.program.clone()),
     ];
+    lines.extend(run.settings.shard.map(|shard| ("shard", format!("{shard} of the sessions"))));
     lines.extend(run.notes.iter().map(|note| ("note", note.clone())));
     lines.iter().map(|(name, text)| format!("{name:<10}{text}\n")).collect()
 }

@@ -36,6 +36,7 @@ mod repository;
 mod requests;
 mod samples;
 mod sessions;
+mod shard;
 mod stops;
 #[cfg(unix)]
 mod terminal;
