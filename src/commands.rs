@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod annotate;
 pub mod cache;
+pub mod conclude;
 pub mod init;
 pub mod pager;
 pub mod progress;

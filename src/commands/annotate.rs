@@ -1,17 +1,16 @@
 //! `annotate`: the main job.
 
-use super::agree::{agree_fields, check_units, record};
+use super::agree::check_units;
+use super::conclude::conclude;
 use super::progress::Progress;
 use super::threshold::Threshold;
 use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths, with_store};
-use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::cli::{Annotate, Common, choice};
 use interrater::codebook::{Codebook, Library};
 use interrater::config::{Config, Key, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
 use interrater::engine::plan::{inputs, keep_shard, select, survey};
 use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, TaskPlan};
-use interrater::evaluation::{Cluster, Comparison, RunRows};
 use interrater::filter::Filter;
 use interrater::forecast;
 use interrater::gold::Gold;
@@ -19,16 +18,13 @@ use interrater::llm::baseline;
 use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::plural;
-use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
+use interrater::report::runs::{Reason, TaskSummary, summary_table};
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
-use interrater::run::vote::{VoteSummary, Voting};
-use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
+use interrater::run::{Manifest, Run, Settings, Status, safe_name};
 use interrater::shard::Shard;
 use interrater::store::is_new;
-use interrater::summary::summarise;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -296,49 +292,6 @@ async fn told_to_end() {
 #[cfg(not(unix))]
 async fn told_to_end() {
     drop(tokio::signal::ctrl_c().await);
-}
-
-/// Summarises a written run, compares it with gold, and writes both beside it.
-fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Config) -> Result<TaskSummary> {
-    let run = Run::open(&config.paths.runs, name)?;
-    let rows = run.annotations()?;
-    let reasons = Reason::of(&rows);
-    let voting = Voting::new(codebook);
-    let votes = (run.manifest.settings.samples > 1).then(|| voting.votes(&rows));
-    let fields = match &votes {
-        Some(votes) => summarise(codebook, votes.iter().map(|vote| &vote.row)),
-        None => summarise(codebook, &rows),
-    };
-    let votes = votes.map(|votes| VoteSummary::of(&voting, &votes));
-    let rater = run.manifest.rater.clone();
-    let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
-    let folder = run.folder.clone();
-    let runs = [RunRows { manifest: run.manifest, rows }];
-    let agreement = match gold {
-        Some(gold) if has_common_units(gold, &runs[0]) => {
-            let comparison = Comparison {
-                codebook,
-                gold: Some(gold),
-                runs: &runs,
-                split: None,
-                cluster: Cluster::Session,
-                collapse: None,
-            };
-            let ratings = comparison.fields().into_diagnostic()?;
-            let fields: Vec<FieldAgreement> = agree_fields(&task, &ratings, Cluster::Session, Resampling::default())?;
-            record(&config.paths.store, &task, gold, "all", &fields)?;
-            fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
-        }
-        _ => Vec::new(),
-    };
-    let summary = TaskSummary { task, run: name.to_owned(), rater, totals, fields, votes, reasons, agreement };
-    write_json(&folder.join("summary.json"), &summary)?;
-    Ok(summary)
-}
-
-fn has_common_units(gold: &Gold, run: &RunRows) -> bool {
-    let labelled: HashSet<&str> = gold.rows.iter().map(|row| row.unit.as_str()).collect();
-    run.rows.iter().any(|row| labelled.contains(row.unit.as_str()))
 }
 
 fn closing_lines(summaries: &[TaskSummary], shard: Option<Shard>, config: &Config) {

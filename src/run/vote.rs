@@ -123,6 +123,11 @@ impl Voting {
         rows.chunk_by(|one, next| one.unit == next.unit).filter_map(|samples| self.vote(samples)).collect()
     }
 
+    /// A count of the votes of rows that come one at a time.
+    pub fn begin(self) -> Ballot {
+        Ballot { voting: self, samples: Vec::new() }
+    }
+
     /// The vote of a unit's samples; `None` without any.
     pub fn vote(&self, samples: &[Annotation]) -> Option<Vote> {
         let answered: Vec<&Annotation> = samples.iter().filter(|row| row.status.is_answered()).collect();
@@ -192,6 +197,33 @@ impl Voting {
             notes.push(format!("a tie in {}: the answer that came first stands", tied.join(", ")));
         }
         (!notes.is_empty()).then(|| notes.join("; "))
+    }
+}
+
+/// The samples of one unit, until the next one begins.
+#[derive(Debug)]
+pub struct Ballot {
+    voting: Voting,
+    samples: Vec<Annotation>,
+}
+
+impl Ballot {
+    /// How samples vote.
+    pub fn voting(&self) -> &Voting {
+        &self.voting
+    }
+
+    /// Takes the next row; gives the vote on the unit before it, if it is another one's.
+    pub fn put(&mut self, row: Annotation) -> Option<Vote> {
+        let vote = if self.samples.first().is_some_and(|first| first.unit != row.unit) { self.end() } else { None };
+        self.samples.push(row);
+        vote
+    }
+
+    /// The vote on the last unit.
+    pub fn end(&mut self) -> Option<Vote> {
+        let samples = std::mem::take(&mut self.samples);
+        self.voting.vote(&samples)
     }
 }
 
@@ -309,29 +341,76 @@ pub struct FieldVotes {
     pub mean_sd: Option<f64>,
 }
 
-impl VoteSummary {
-    /// Sums up the votes of some units.
-    pub fn of<'v>(voting: &Voting, votes: impl IntoIterator<Item = &'v Vote> + Clone) -> VoteSummary {
-        let mean =
-            |numbers: Vec<f64>| (!numbers.is_empty()).then(|| numbers.iter().sum::<f64>() / numbers.len() as f64);
-        let fields = voting.columns.iter().enumerate().map(|(at, column)| {
-            let answered = || votes.clone().into_iter().filter(|vote| vote.answered > 0);
-            let shares: Vec<f64> = answered().filter_map(|vote| vote.agreement[at].share).collect();
-            let unanimous = shares.iter().filter(|share| **share >= 1.0).count();
-            FieldVotes {
-                field: column.name(),
-                units: answered().count(),
-                unanimous: column.is_share().then_some(unanimous),
-                tied: answered().filter(|vote| vote.agreement[at].tied).count(),
-                mean_share: if column.is_share() { mean(shares) } else { None },
-                mean_sd: mean(answered().filter_map(|vote| vote.agreement[at].sd).collect()),
-            }
-        });
-        VoteSummary {
-            fields: fields.collect(),
-            samples: votes.clone().into_iter().map(|vote| vote.samples).max().unwrap_or(0),
-            units: votes.into_iter().count(),
+/// A summary of votes in the making: takes them one at a time and keeps none.
+#[derive(Debug)]
+pub struct VoteSums {
+    samples: usize,
+    units: usize,
+    columns: Vec<ColumnSums>,
+}
+
+#[derive(Debug, Default)]
+struct ColumnSums {
+    name: String,
+    is_share: bool,
+    units: usize,
+    unanimous: usize,
+    tied: usize,
+    shares: f64,
+    sds: (f64, usize),
+}
+
+impl VoteSums {
+    /// A summary of no votes.
+    pub fn new(voting: &Voting) -> VoteSums {
+        let sums = |column: &VoteColumn| ColumnSums {
+            name: column.name(),
+            is_share: column.is_share(),
+            ..ColumnSums::default()
+        };
+        VoteSums { samples: 0, units: 0, columns: voting.columns.iter().map(sums).collect() }
+    }
+
+    /// Takes a vote.
+    pub fn add(&mut self, vote: &Vote) {
+        self.samples = self.samples.max(vote.samples);
+        self.units += 1;
+        if vote.answered == 0 {
+            return;
         }
+        for (sums, agreement) in self.columns.iter_mut().zip(&vote.agreement) {
+            sums.units += 1;
+            sums.tied += usize::from(agreement.tied);
+            let share = agreement.share.unwrap_or(0.0);
+            sums.unanimous += usize::from(share >= 1.0);
+            sums.shares += share;
+            if let Some(sd) = agreement.sd {
+                sums.sds = (sums.sds.0 + sd, sums.sds.1 + 1);
+            }
+        }
+    }
+
+    /// The summary.
+    pub fn finish(self) -> VoteSummary {
+        let mean = |sum: f64, count: usize| (count > 0).then(|| sum / count as f64);
+        let fields = self.columns.into_iter().map(|sums| FieldVotes {
+            field: sums.name,
+            units: sums.units,
+            unanimous: sums.is_share.then_some(sums.unanimous),
+            tied: sums.tied,
+            mean_share: if sums.is_share { mean(sums.shares, sums.units) } else { None },
+            mean_sd: mean(sums.sds.0, sums.sds.1),
+        });
+        VoteSummary { samples: self.samples, units: self.units, fields: fields.collect() }
+    }
+}
+
+impl VoteSummary {
+    /// Sums up some votes.
+    pub fn of<'v>(voting: &Voting, votes: impl IntoIterator<Item = &'v Vote>) -> VoteSummary {
+        let mut sums = VoteSums::new(voting);
+        votes.into_iter().for_each(|vote| sums.add(vote));
+        sums.finish()
     }
 
     /// What is compared or shown where this field, or this part of it, is: the vote, and how far samples agree with it.

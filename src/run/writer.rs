@@ -2,7 +2,7 @@
 //! have a row a unit, which is the vote where there are several samples.
 
 use super::table::{self, AnnotationTable, SAMPLES};
-use super::vote::{Vote, VoteColumn, Voting};
+use super::vote::{Ballot, Vote, VoteColumn, Voting};
 use super::{Annotation, RunError, Totals};
 use crate::codebook::{Codebook, FieldKind};
 use crate::frame::Kind;
@@ -24,10 +24,8 @@ pub struct Writer {
     next: usize,
     /// Rows that came before their turn; `None` for units that get none.
     waiting: BTreeMap<usize, Option<Annotation>>,
-    /// How samples vote, where there are several.
-    voting: Option<Voting>,
-    /// Samples of one unit, until the next one begins.
-    samples: Vec<Annotation>,
+    /// Where units have several samples, those of one unit, which vote.
+    ballot: Option<Ballot>,
     totals: Totals,
 }
 
@@ -82,8 +80,9 @@ impl Writer {
             })
             .collect();
         let path = folder.join("annotations.parquet.new");
-        let voting = (samples > 1).then(|| Voting::new(codebook));
-        let voted: Vec<String> = voting.iter().flat_map(Voting::columns).map(agreement_name).collect();
+        let ballot = (samples > 1).then(|| Voting::new(codebook).begin());
+        let columns_voted_on = ballot.iter().flat_map(|ballot| ballot.voting().columns());
+        let voted: Vec<String> = columns_voted_on.map(agreement_name).collect();
         let table = AnnotationTable::create(&path, &columns, &voted);
         let mut writer = Writer {
             table: table.map_err(|source| RunError::Io { action: "write", path, source })?,
@@ -93,8 +92,7 @@ impl Writer {
             columns,
             next: 0,
             waiting: BTreeMap::new(),
-            voting,
-            samples: Vec::new(),
+            ballot,
             totals: Totals::default(),
         };
         let names = writer.columns.iter().map(Column::name);
@@ -121,7 +119,7 @@ impl Writer {
                 .into_iter()
                 .map(str::to_owned),
             )
-            .chain(writer.voting.iter().flat_map(|_| SAMPLES.map(str::to_owned)))
+            .chain(writer.ballot.iter().flat_map(|_| SAMPLES.map(str::to_owned)))
             .chain(voted)
             .collect();
         writer.csv.write_record(&header).map_err(|error| writer.csv_error(error))?;
@@ -168,7 +166,8 @@ impl Writer {
         for row in std::mem::take(&mut self.waiting).into_values().flatten() {
             self.write(row)?;
         }
-        self.vote()?;
+        let last = self.ballot.as_mut().and_then(Ballot::end);
+        last.map_or(Ok(()), |vote| self.flat(&vote.row, Some(&vote)))?;
         self.totals.units = units;
         let io = |action, path: PathBuf| move |source| RunError::Io { action, path, source };
         self.jsonl.flush().map_err(io("write", self.folder.join("annotations.jsonl.new")))?;
@@ -197,22 +196,9 @@ impl Writer {
             path: self.folder.join("annotations.jsonl.new"),
             source,
         })?;
-        if self.voting.is_none() {
-            return self.flat(&row, None);
-        }
-        if self.samples.first().is_some_and(|first| first.unit != row.unit) {
-            self.vote()?;
-        }
-        self.samples.push(row);
-        Ok(())
-    }
-
-    /// Writes the vote of the samples at hand.
-    fn vote(&mut self) -> Result<(), RunError> {
-        let samples = std::mem::take(&mut self.samples);
-        match self.voting.as_ref().and_then(|voting| voting.vote(&samples)) {
-            Some(vote) => self.flat(&vote.row, Some(&vote)),
-            None => Ok(()),
+        match &mut self.ballot {
+            None => self.flat(&row, None),
+            Some(ballot) => ballot.put(row).map_or(Ok(()), |vote| self.flat(&vote.row, Some(&vote))),
         }
     }
 
