@@ -6,6 +6,7 @@ pub mod sessions;
 pub use cache::{Cache, CacheVerb};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
+use crate::shard::Shard;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -76,7 +77,8 @@ pub enum Verb {
     /// Annotate sessions: every task of the configuration, or those that are named.
     #[command(
         after_help = "Examples:\n  interrater annotate\n  interrater annotate pushback --model anthropic/MODEL --dry-run\n  \
-        interrater annotate success --sessions ~/.claude/projects --limit 20 --shuffle 1"
+        interrater annotate success --sessions ~/.claude/projects --limit 20 --shuffle 1\n  \
+        interrater annotate --shard 3/8 --store /scratch/3.db    # then: interrater cache merge /scratch/*.db && interrater annotate"
     )]
     Annotate(Annotate),
     /// The runs here; one run's states, tokens, cost.
@@ -126,6 +128,10 @@ pub struct Annotate {
     /// Only sessions for which this holds, such as 'agent = "codex" and prompts > 5'.
     #[arg(long = "where", value_name = "EXPR", help_heading = "What")]
     pub filter: Option<String>,
+    /// Only part K of N of the sessions, such as 3/8: for N processes or machines. A session's part follows from its id alone; --where
+    /// comes before it, and --limit counts within it. The run's name ends with -K-of-N.
+    #[arg(long, value_name = "K/N", help_heading = "What")]
+    pub shard: Option<Shard>,
     /// At most so many units of each task.
     #[arg(long, value_name = "N", help_heading = "What", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
@@ -174,6 +180,9 @@ pub struct Annotate {
     /// Spend at most so many US dollars, whatever is in flight; ends with exit code 4 when the next request could cost more than is left.
     #[arg(long, value_name = "USD", help_heading = "How", value_parser = dollars)]
     pub max_cost: Option<f64>,
+    /// The store of paid answers [default: that of the configuration].
+    #[arg(long, value_name = "FILE", help_heading = "How")]
+    pub store: Option<PathBuf>,
     /// Say what would be asked and what it might cost; ask nothing.
     #[arg(long, help_heading = "How")]
     pub dry_run: bool,
@@ -184,7 +193,7 @@ pub struct Annotate {
     #[arg(long, help_heading = "How")]
     pub retry_failed: bool,
     /// End with exit code 3 if a figure is below a value, such as kappa=0.6 (also: percent, icc).
-    #[arg(long, value_name = "METRIC=VALUE", help_heading = "How")]
+    #[arg(long, value_name = "METRIC=VALUE", help_heading = "How", conflicts_with = "shard")]
     pub fail_under: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod annotate;
 pub mod cache;
+pub mod conclude;
 pub mod init;
 pub mod pager;
 pub mod progress;
@@ -223,6 +224,14 @@ pub fn config(common: &Common) -> Result<Config> {
         None if Path::new("config.toml").is_file() => Ok(Config::read(Path::new("config.toml"))?),
         None => Ok(Config::default()),
     }
+}
+
+/// The configuration with the store that was named in the place of its own, if one was.
+pub fn with_store(mut config: Config, named: Option<&PathBuf>) -> Config {
+    if let Some(path) = named {
+        config.paths.store.clone_from(path);
+    }
+    config
 }
 
 /// The codebooks: those of the prompts folder, or the shipped ones where there is none.

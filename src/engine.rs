@@ -173,7 +173,11 @@ pub async fn run(
         asker,
         refresh,
         under_way: JoinSet::new(),
-        writers: plan.tasks.iter().map(|t| Writer::create(&t.folder, &t.codebook)).collect::<Result<Vec<_>, _>>()?,
+        writers: plan
+            .tasks
+            .iter()
+            .map(|t| Writer::create(&t.folder, &t.codebook, samples))
+            .collect::<Result<Vec<_>, _>>()?,
         headway: headway.clone(),
         listener,
         deadline: None,

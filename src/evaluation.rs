@@ -3,6 +3,7 @@
 use crate::agreement::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
 use crate::codebook::{Codebook, Collapse, FieldKind};
 use crate::gold::{GOLD_RATER, Gold, GoldRow, Split};
+use crate::run::vote::{Vote, VoteSummary, Voting};
 use crate::run::{Annotation, Manifest, Status};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,13 @@ pub struct RunRows {
     pub manifest: Manifest,
     /// Its rows.
     pub rows: Vec<Annotation>,
+}
+
+impl RunRows {
+    /// Whether units have several samples, so that votes are compared.
+    pub fn has_samples(&self) -> bool {
+        self.manifest.settings.samples > 1
+    }
 }
 
 /// What is compared.
@@ -169,13 +177,16 @@ impl Comparison<'_> {
             .collect();
         let sessions: BTreeMap<&str, &str> =
             gold.iter().filter_map(|row| Some((row.unit.as_str(), row.session.as_deref()?))).collect();
+        let voting = Voting::new(self.codebook);
+        let votes: Vec<Option<Vec<Vote>>> =
+            self.runs.iter().map(|run| run.has_samples().then(|| voting.votes(&run.rows))).collect();
         Column::of(self.codebook)
             .into_iter()
             .filter_map(|column| match self.collapse {
                 None => Some(column),
                 Some(name) => column.collapsed(name),
             })
-            .filter_map(|column| self.field(&column, &gold, &sessions).transpose())
+            .filter_map(|column| self.field(&column, &gold, &sessions, (&voting, &votes)).transpose())
             .collect()
     }
 
@@ -184,6 +195,7 @@ impl Comparison<'_> {
         column: &Column,
         gold: &[&GoldRow],
         sessions: &BTreeMap<&str, &str>,
+        (voting, votes): (&Voting, &[Option<Vec<Vote>>]),
     ) -> Result<Option<FieldRatings>, RatingsError> {
         let gold: Vec<&&GoldRow> = gold.iter().filter(|row| row.fields.contains_key(&column.field)).collect();
         if self.gold.is_some() && gold.is_empty() {
@@ -208,9 +220,13 @@ impl Comparison<'_> {
             rate(&row.unit, &row.rater, column.answer(&row.fields))?;
         }
         let mut warnings = Vec::new();
-        for run in self.runs {
-            let rows = run.rows.iter().filter(|row| row.sample == 0);
-            for row in rows.filter(|row| self.gold.is_none() || wanted.contains(row.unit.as_str())) {
+        for (run, votes) in self.runs.iter().zip(votes) {
+            let is_wanted = |row: &Annotation| self.gold.is_none() || wanted.contains(row.unit.as_str());
+            let rows: Vec<&Annotation> = match votes {
+                Some(votes) => votes.iter().map(|vote| &vote.row).collect(),
+                None => run.rows.iter().collect(),
+            };
+            for row in rows.into_iter().filter(|row| is_wanted(row)) {
                 let answer = match row.status {
                     Status::Skipped => Answer::Missing,
                     status if status.is_answered() => column.answer(&row.fields),
@@ -218,11 +234,10 @@ impl Comparison<'_> {
                 };
                 rate(&row.unit, self.rater_name(run), answer)?;
             }
-            if run.manifest.settings.samples > 1 {
-                warnings.push(format!(
-                    "{}: only the first of {} samples is compared",
-                    run.manifest.run, run.manifest.settings.samples
-                ));
+            if let Some(votes) = votes {
+                let compared = VoteSummary::of(voting, votes.iter().filter(|vote| is_wanted(&vote.row)));
+                let words = compared.in_words(&column.field, &column.name, "compared");
+                warnings.extend(words.map(|words| format!("{}: {words}", run.manifest.run)));
             }
             if !run.manifest.complete {
                 warnings.push(format!("{}: the run is not complete", run.manifest.run));

@@ -10,7 +10,7 @@ use crate::sheet::{Lines, reason, unclosed_quote, without_mark};
 use crate::unit::UnitId;
 use miette::Diagnostic;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The name of the rater whose answers are the adjudicated ones.
@@ -120,6 +120,11 @@ impl Gold {
     pub fn find(folder: &Path, codebook: &Codebook) -> Result<Option<Gold>, GoldError> {
         let path = folder.join(format!("{}.csv", codebook.task));
         if path.is_file() { Gold::read(&path, codebook).map(Some) } else { Ok(None) }
+    }
+
+    /// The units that anyone labelled.
+    pub fn units(&self) -> HashSet<&str> {
+        self.rows.iter().map(|row| row.unit.as_str()).collect()
     }
 
     /// The raters, `gold` first, then by name.

@@ -14,6 +14,7 @@
 //! | how a Parquet table is read | [`table`]; [`session::swe_chat`] knows what its columns mean |
 //! | what is asked, and what counts as an answer | `prompts/`, [`codebook`], [`prompt`], [`answer`] |
 //! | what never leaves the machine | [`redact`] |
+//! | which machine annotates what | [`shard`] |
 //! | what a rater sees, what is cut | [`material`] |
 //! | a provider's wire format, pace, retries, prices | [`llm`] |
 //! | what is asked again, stored, written | [`engine`], [`store`], [`run`] |
@@ -32,6 +33,7 @@ pub mod frame;
 pub mod session;
 pub mod corpus;
 pub mod filter;
+pub mod shard;
 pub mod redact;
 pub mod unit;
 pub mod export;

@@ -4,13 +4,16 @@
 //! Files are written beside their names and moved there when they are whole: a reader never sees half a run.
 
 mod table;
+pub mod vote;
+mod writer;
+
+pub use writer::Writer;
 
 use crate::answer::Evidence;
-use crate::codebook::{Codebook, FieldKind};
-use crate::frame::Kind;
 use crate::material::Coverage;
 use crate::redact::Redactions;
 use crate::session::SessionId;
+use crate::shard::Shard;
 use crate::unit::UnitId;
 use crate::usage::Usage;
 use jiff::Timestamp;
@@ -19,9 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use table::AnnotationTable;
 
 /// The version of the files that this program writes.
 pub const FORMAT: u32 = 1;
@@ -213,6 +215,9 @@ pub struct Settings {
     /// The condition on sessions, as it was typed.
     #[serde(rename = "where")]
     pub filter: Option<String>,
+    /// The part of the sessions that the run is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
     /// The first units only.
     pub limit: Option<usize>,
     /// Seed of the order in which units were drawn for the limit.
@@ -280,228 +285,6 @@ impl Totals {
     /// Rows that failed, are invalid, refused or cut.
     pub fn trouble(&self) -> usize {
         self.status.iter().filter(|(status, _)| status.is_trouble()).map(|(_, count)| count).sum()
-    }
-}
-
-/// Writes a run's rows in unit order, however they arrive.
-pub struct Writer {
-    folder: PathBuf,
-    jsonl: BufWriter<File>,
-    csv: csv::Writer<File>,
-    /// None where the program is built without Parquet.
-    table: Option<AnnotationTable>,
-    columns: Vec<Column>,
-    next: usize,
-    /// Rows that came before their turn; `None` for units that get none.
-    waiting: BTreeMap<usize, Option<Annotation>>,
-    totals: Totals,
-}
-
-/// A column of the flat files that holds a field or a part of one.
-struct Column {
-    field: String,
-    part: Option<String>,
-    kind: Kind,
-}
-
-impl Column {
-    fn name(&self) -> String {
-        match &self.part {
-            Some(part) => format!("{}.{part}", self.field),
-            None => self.field.clone(),
-        }
-    }
-
-    fn value<'a>(&self, row: &'a Annotation) -> Option<&'a Value> {
-        let value = row.fields.get(&self.field);
-        match &self.part {
-            Some(part) => value.and_then(|value| value.get(part)),
-            None => value,
-        }
-    }
-}
-
-impl Writer {
-    /// Begins to write the run in `folder`.
-    pub fn create(folder: &Path, codebook: &Codebook) -> Result<Writer, RunError> {
-        fs::create_dir_all(folder).map_err(|source| RunError::Io {
-            action: "create",
-            path: folder.to_owned(),
-            source,
-        })?;
-        let open = |name: &str| {
-            let path = folder.join(name);
-            File::create(&path).map_err(|source| RunError::Io { action: "write", path, source })
-        };
-        let columns: Vec<Column> = codebook
-            .fields
-            .iter()
-            .filter(|field| !matches!(field.kind, FieldKind::Evidence))
-            .flat_map(|field| {
-                let parts: Vec<Option<String>> = match &field.kind {
-                    FieldKind::Shares(parts) => parts.iter().map(|part| Some(part.name.clone())).collect(),
-                    FieldKind::Criteria(criteria) => criteria.iter().map(|one| Some(one.name.clone())).collect(),
-                    _ => vec![None],
-                };
-                let kind = table::kind(&field.kind);
-                parts.into_iter().map(move |part| Column { field: field.name.clone(), part, kind })
-            })
-            .collect();
-        let path = folder.join("annotations.parquet.new");
-        let table = AnnotationTable::create(&path, &columns);
-        let mut writer = Writer {
-            table: table.map_err(|source| RunError::Io { action: "write", path, source })?,
-            folder: folder.to_owned(),
-            jsonl: BufWriter::new(open("annotations.jsonl.new")?),
-            csv: csv::Writer::from_writer(open("annotations.csv.new")?),
-            columns,
-            next: 0,
-            waiting: BTreeMap::new(),
-            totals: Totals::default(),
-        };
-        let names = writer.columns.iter().map(Column::name);
-        let header: Vec<String> = ["unit", "session", "task", "rater", "sample", "status", "detail"]
-            .into_iter()
-            .map(str::to_owned)
-            .chain(names)
-            .chain(
-                [
-                    "evidence_cited",
-                    "evidence_found",
-                    "coverage_tokens",
-                    "coverage_prompts",
-                    "input",
-                    "cached_input",
-                    "cache_write",
-                    "output",
-                    "reasoning",
-                    "cost_usd",
-                    "cached",
-                    "attempts",
-                    "latency_ms",
-                ]
-                .into_iter()
-                .map(str::to_owned),
-            )
-            .collect();
-        writer.csv.write_record(&header).map_err(|error| writer.csv_error(error))?;
-        Ok(writer)
-    }
-
-    /// Takes the row at `position` of the run's order.
-    pub fn put(&mut self, position: usize, row: Annotation) -> Result<(), RunError> {
-        if position == self.next {
-            self.next += 1;
-            self.write(&row)?;
-        } else {
-            self.waiting.insert(position, Some(row));
-        }
-        self.catch_up()
-    }
-
-    /// There will be no row at `position`.
-    pub fn leave_out(&mut self, position: usize) -> Result<(), RunError> {
-        self.waiting.insert(position, None);
-        self.catch_up()
-    }
-
-    /// How many rows wait for earlier ones.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
-    fn catch_up(&mut self) -> Result<(), RunError> {
-        while let Some(row) = self.waiting.remove(&self.next) {
-            self.next += 1;
-            row.map_or(Ok(()), |row| self.write(&row))?;
-        }
-        Ok(())
-    }
-
-    /// What was taken so far.
-    pub fn totals(&self) -> &Totals {
-        &self.totals
-    }
-
-    /// Writes what is still waiting (rows after a gap, in a run that was stopped) and moves the files to their names.
-    pub fn finish(mut self, units: usize) -> Result<Totals, RunError> {
-        for row in std::mem::take(&mut self.waiting).into_values().flatten() {
-            self.write(&row)?;
-        }
-        self.totals.units = units;
-        let io = |action, path: PathBuf| move |source| RunError::Io { action, path, source };
-        self.jsonl.flush().map_err(io("write", self.folder.join("annotations.jsonl.new")))?;
-        self.csv.flush().map_err(io("write", self.folder.join("annotations.csv.new")))?;
-        let mut names = vec!["annotations.jsonl", "annotations.csv"];
-        let parquet = self.folder.join("annotations.parquet");
-        if let Some(table) = self.table {
-            table.finish().map_err(io("write", parquet))?;
-            names.push("annotations.parquet");
-        } else if parquet.exists() {
-            // Another build wrote it, of other rows.
-            fs::remove_file(&parquet).map_err(io("remove", parquet))?;
-        }
-        for name in names {
-            let (new, path) = (self.folder.join(format!("{name}.new")), self.folder.join(name));
-            fs::rename(&new, &path).map_err(io("write", path))?;
-        }
-        Ok(self.totals)
-    }
-
-    fn write(&mut self, row: &Annotation) -> Result<(), RunError> {
-        self.totals.add(row);
-        let line = serde_json::to_string(row).expect("a row has only string keys");
-        writeln!(self.jsonl, "{line}").map_err(|source| RunError::Io {
-            action: "write",
-            path: self.folder.join("annotations.jsonl.new"),
-            source,
-        })?;
-        if let Some(table) = &mut self.table {
-            table.row(row, &self.columns).map_err(|source| RunError::Io {
-                action: "write",
-                path: self.folder.join("annotations.parquet.new"),
-                source,
-            })?;
-        }
-        let plain = |value: Option<&Value>| match value {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(";"),
-            Some(other) => other.to_string(),
-        };
-        let mut record = vec![
-            row.unit.to_string(),
-            row.session.to_string(),
-            row.task.clone(),
-            row.rater.clone(),
-            row.sample.to_string(),
-            row.status.name().to_owned(),
-            row.detail.clone().unwrap_or_default(),
-        ];
-        record.extend(self.columns.iter().map(|column| plain(column.value(row))));
-        let found = row.evidence.iter().filter(|evidence| evidence.found).count();
-        let token =
-            |count: fn(&Usage) -> u64| row.usage.as_ref().map(|usage| count(usage).to_string()).unwrap_or_default();
-        record.extend([
-            row.evidence.len().to_string(),
-            found.to_string(),
-            row.coverage.tokens.to_string(),
-            row.coverage.prompts.to_string(),
-            token(|usage| usage.input),
-            token(|usage| usage.cached_input),
-            token(|usage| usage.cache_write),
-            token(|usage| usage.output),
-            token(|usage| usage.reasoning),
-            row.cost_usd.map(|cost| cost.to_string()).unwrap_or_default(),
-            row.cached.to_string(),
-            row.attempts.to_string(),
-            row.latency_ms.to_string(),
-        ]);
-        self.csv.write_record(&record).map_err(|error| self.csv_error(error))
-    }
-
-    fn csv_error(&self, error: csv::Error) -> RunError {
-        RunError::Io { action: "write", path: self.folder.join("annotations.csv.new"), source: io::Error::other(error) }
     }
 }
 

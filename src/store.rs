@@ -34,7 +34,7 @@ use crate::usage::Usage;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use writer::{Job, Writer};
 
@@ -155,7 +155,8 @@ pub struct ModelFact {
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
-    reader: Mutex<Reader>,
+    /// Readers that nobody uses at the moment: as many as threads have read at once.
+    idle: Mutex<Vec<Reader>>,
     writer: Writer,
 }
 
@@ -166,7 +167,7 @@ impl Store {
         let connection = file::open(path)?;
         let reader = Reader::open(path)?;
         let writer = Writer::start(path, connection)?;
-        Ok(Store { path: path.to_owned(), reader: Mutex::new(reader), writer })
+        Ok(Store { path: path.to_owned(), idle: Mutex::new(vec![reader]), writer })
     }
 
     /// The file.
@@ -181,12 +182,12 @@ impl Store {
 
     /// The answer to the request with this key, if it was paid for.
     pub fn get(&self, key: &RequestKey) -> Result<Option<StoredResponse>, StoreError> {
-        self.shared().get(key)
+        self.read(|reader| reader.get(key))
     }
 
     /// Those of `keys` that have an answer.
     pub fn has(&self, keys: &[RequestKey]) -> Result<HashSet<RequestKey>, StoreError> {
-        self.shared().has(keys)
+        self.read(|reader| reader.has(keys))
     }
 
     /// Keeps an answer. Once this returns it is on the disk, whatever happens to this process or machine.
@@ -209,7 +210,7 @@ impl Store {
 
     /// What a model is known to lack, with the words in which it said so.
     pub fn facts(&self, provider: &str, endpoint: &str, model: &str) -> Result<Vec<ModelFact>, StoreError> {
-        self.shared().facts(provider, endpoint, model)
+        self.read(|reader| reader.facts(provider, endpoint, model))
     }
 
     /// Writes lines into the ledger, all or none; returns once they are on the disk. Blocks its thread for that long.
@@ -219,12 +220,20 @@ impl Store {
 
     /// The ledger's lines on a task, oldest first.
     pub fn evaluations(&self, task: &str) -> Result<Vec<Evaluation>, StoreError> {
-        self.shared().evaluations(task)
+        self.read(|reader| reader.evaluations(task))
     }
 
-    fn shared(&self) -> MutexGuard<'_, Reader> {
-        // A panic while reading leaves the connection as good as before.
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Reads beside whoever else is reading.
+    fn read<T>(&self, read: impl FnOnce(&mut Reader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let mut reader = match taken {
+            Some(reader) => reader,
+            None => self.reader()?,
+        };
+        let outcome = read(&mut reader);
+        idle().push(reader);
+        outcome
     }
 }
 

@@ -9,6 +9,9 @@ pub struct Cache {
     /// What to do with the store.
     #[command(subcommand)]
     pub verb: CacheVerb,
+    /// The store of paid answers [default: that of the configuration].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub store: Option<PathBuf>,
 }
 
 /// What can be done with the store.

@@ -9,8 +9,9 @@ use interrater::config::Config;
 use interrater::corpus;
 use interrater::evaluation::{Cluster, Comparison, FieldRatings, RunRows};
 use interrater::gold::{Gold, Split};
+use interrater::report::plural;
 use interrater::report::terminal::{self, TableOptions};
-use interrater::run::{Manifest, Run};
+use interrater::run::{Annotation, Manifest, Run};
 use interrater::session::{SessionId, SessionSummary};
 use interrater::store::{Evaluation, Store};
 use jiff::Timestamp;
@@ -82,7 +83,7 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
         Some(path) => Some(Gold::read(path, codebook)?),
         None => Gold::find(&config.paths.gold, codebook)?,
     };
-    let runs = open_runs(&config, codebook, &args.run)?;
+    let runs = open_runs(&config, codebook, gold.as_ref(), &args.run, common)?;
     if gold.is_none() && runs.is_empty() {
         return Err(UsageError::NothingToCompare(task.to_owned()).into());
     }
@@ -112,10 +113,25 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
     Ok(fields)
 }
 
-/// The named runs, or all runs of the task.
-fn open_runs(config: &Config, codebook: &Codebook, named: &[String]) -> Result<Vec<RunRows>> {
+/// The named runs, or all runs of the task but for those over a part of the sessions; where there is gold, with the rows that it knows.
+fn open_runs(
+    config: &Config,
+    codebook: &Codebook,
+    gold: Option<&Gold>,
+    named: &[String],
+    common: &Common,
+) -> Result<Vec<RunRows>> {
     let runs: Vec<Run> = if named.is_empty() {
-        Run::list(&config.paths.runs)?.into_iter().filter(|run| run.manifest.task == codebook.task).collect()
+        let of_task = Run::list(&config.paths.runs)?.into_iter().filter(|run| run.manifest.task == codebook.task);
+        let (whole, shards): (Vec<Run>, Vec<Run>) = of_task.partition(|run| run.manifest.settings.shard.is_none());
+        if !shards.is_empty() && !common.quiet {
+            say!(
+                "note: {} over a part of the sessions left out; `interrater annotate` without --shard makes a whole run of their answers, \
+                 and --run names them",
+                plural(shards.len() as u64, "run")
+            );
+        }
+        whole
     } else {
         named.iter().map(|name| Run::open(&config.paths.runs, name)).collect::<Result<_, _>>()?
     };
@@ -123,7 +139,17 @@ fn open_runs(config: &Config, codebook: &Codebook, named: &[String]) -> Result<V
         let Manifest { run, task, .. } = other.manifest.clone();
         return Err(UsageError::OtherTask { run, task, wanted: codebook.task.clone() }.into());
     }
-    runs.into_iter().map(|run| Ok(RunRows { rows: run.annotations()?, manifest: run.manifest })).collect()
+    let labelled = gold.map(Gold::units);
+    let open = |run: Run| {
+        let mut rows = Vec::new();
+        run.rows(|row: Annotation| {
+            if labelled.as_ref().is_none_or(|labelled| labelled.contains(row.unit.as_str())) {
+                rows.push(row);
+            }
+        })?;
+        Ok(RunRows { rows, manifest: run.manifest })
+    };
+    runs.into_iter().map(open).collect()
 }
 
 /// An empty part of the gold would give no figure and no reason.

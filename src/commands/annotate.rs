@@ -1,38 +1,37 @@
 //! `annotate`: the main job.
 
-use super::agree::{agree_fields, check_units, record};
+use super::agree::check_units;
+use super::conclude::conclude;
 use super::progress::Progress;
 use super::threshold::Threshold;
-use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
-use interrater::agreement::{FieldAgreement, Resampling};
+use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths, with_store};
 use interrater::cli::{Annotate, Common, choice};
 use interrater::codebook::{Codebook, Library};
 use interrater::config::{Config, Key, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
-use interrater::engine::plan::{select, survey};
+use interrater::engine::plan::{inputs, keep_shard, select, survey};
 use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, Stopped, TaskPlan};
-use interrater::evaluation::{Cluster, Comparison, RunRows};
 use interrater::filter::Filter;
 use interrater::forecast;
 use interrater::gold::Gold;
 use interrater::llm::baseline;
 use interrater::material;
 use interrater::prompt::Prompter;
-use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, spending_line, summary_table};
+use interrater::report::plural;
+use interrater::report::runs::{Reason, TaskSummary, spending_line, summary_table};
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
-use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
+use interrater::run::{Manifest, Run, Settings, Status, safe_name};
+use interrater::shard::Shard;
 use interrater::store::is_new;
-use interrater::summary::summarise;
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Annotates, writes the runs, and prints what they say.
 pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
-    let config = config(common)?;
+    let config = with_store(config(common)?, args.store.as_ref());
     let threshold = args.fail_under.as_deref().map(Threshold::parse).transpose()?;
     let filter = args.filter.as_deref().map(Filter::new).transpose()?;
     let library = library(&config)?;
@@ -44,7 +43,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let rater = rater(&model, args, &config)?;
     let mut corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
     try_templates(&prompter, &codebooks, &corpus)?;
-    let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
+    let mut sessions = survey(&mut corpus, filter.as_ref())?;
     if !common.quiet {
         repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
         say!("{}", overview(&sessions));
@@ -54,6 +53,14 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
             check_units(gold, codebook.unit, &sessions, &[], &config)?;
         }
     }
+    if let Some(shard) = args.shard {
+        let whole = sessions.len() as u64;
+        keep_shard(&mut corpus, &mut sessions, shard);
+        if !common.quiet {
+            say!("shard {shard}: {} of {}", sessions.len(), plural(whole, "session"));
+        }
+    }
+    let inputs = inputs(&corpus)?;
     if let Some(name) = args.run.as_deref().filter(|name| name.is_empty() || safe_name(name) != *name) {
         return Err(UsageError::RunName(name.to_owned()).into());
     }
@@ -69,6 +76,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         max_output_tokens: None,
         samples: args.samples,
         filter: args.filter.clone(),
+        shard: args.shard,
         limit: sampling.limit,
         shuffle: sampling.shuffle,
         redacted: choice(args.redact, args.no_redact).or(config.annotate.redact).unwrap_or(rater.is_remote()),
@@ -111,7 +119,10 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let summaries = names
         .iter()
         .zip(codebooks.iter().zip(&golds))
-        .map(|(name, (codebook, gold))| conclude(name, codebook, gold.as_ref(), &config))
+        // A part of a run is no run to judge a rater by.
+        .map(|(name, (codebook, gold))| {
+            conclude(name, codebook, gold.as_ref().filter(|_| args.shard.is_none()), &config)
+        })
         .collect::<Result<Vec<_>>>()?;
     if common.json {
         print_json(&serde_json::json!({
@@ -124,7 +135,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         print(&summary_table(&summaries))?;
         if !common.quiet {
             outcome.spent.iter().filter_map(spending_line).for_each(|line| say!("{line}"));
-            closing_lines(&summaries, &config);
+            closing_lines(&summaries, args.shard, &config);
             if !rater_sees {
                 hint_at_labels(&summaries);
             }
@@ -211,11 +222,15 @@ fn plan_task(
     config: &Config,
 ) -> TaskPlan {
     let (units, selection) = select(sessions, codebook.unit, sampling);
-    let run = match &args.run {
-        Some(name) if args.tasks.len() == 1 => safe_name(name),
-        Some(name) => safe_name(&format!("{name}-{}", codebook.task)),
-        None => safe_name(&format!("{}-{}-{}-{}", codebook.task, model.provider, model.model, codebook.hash.short())),
+    let mut run = match &args.run {
+        Some(name) if args.tasks.len() == 1 => name.clone(),
+        Some(name) => format!("{name}-{}", codebook.task),
+        None => format!("{}-{}-{}-{}", codebook.task, model.provider, model.model, codebook.hash.short()),
     };
+    if let Some(shard) = args.shard {
+        run.push_str(&format!("-{}", shard.in_a_name()));
+    }
+    let run = safe_name(&run);
     let adjudicated: Vec<_> = gold.iter().flat_map(|gold| gold.adjudicated()).map(|row| &row.fields).collect();
     TaskPlan {
         folder: config.paths.runs.join(&run),
@@ -292,56 +307,32 @@ async fn told_to_end() {
     drop(tokio::signal::ctrl_c().await);
 }
 
-/// Summarises a written run, compares it with gold, and writes both beside it.
-fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Config) -> Result<TaskSummary> {
-    let run = Run::open(&config.paths.runs, name)?;
-    let rows = run.annotations()?;
-    let (fields, reasons) = (summarise(codebook, &rows), Reason::of(&rows));
-    let rater = run.manifest.rater.clone();
-    let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
-    let folder = run.folder.clone();
-    let runs = [RunRows { manifest: run.manifest, rows }];
-    let agreement = match gold {
-        Some(gold) if has_common_units(gold, &runs[0]) => {
-            let comparison = Comparison {
-                codebook,
-                gold: Some(gold),
-                runs: &runs,
-                split: None,
-                cluster: Cluster::Session,
-                collapse: None,
-            };
-            let ratings = comparison.fields().into_diagnostic()?;
-            let fields: Vec<FieldAgreement> = agree_fields(&task, &ratings, Cluster::Session, Resampling::default())?;
-            record(&config.paths.store, &task, gold, "all", &fields)?;
-            fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
-        }
-        _ => Vec::new(),
-    };
-    let cost_per_label_usd = totals.cost_per_label_usd();
-    let summary =
-        TaskSummary { task, run: name.to_owned(), rater, totals, cost_per_label_usd, fields, reasons, agreement };
-    write_json(&folder.join("summary.json"), &summary)?;
-    Ok(summary)
-}
-
-fn has_common_units(gold: &Gold, run: &RunRows) -> bool {
-    let labelled: HashSet<&str> = gold.rows.iter().map(|row| row.unit.as_str()).collect();
-    run.rows.iter().any(|row| labelled.contains(row.unit.as_str()))
-}
-
-fn closing_lines(summaries: &[TaskSummary], config: &Config) {
+fn closing_lines(summaries: &[TaskSummary], shard: Option<Shard>, config: &Config) {
     let runs = config.paths.runs.display();
     for (task, reason) in summaries.iter().flat_map(|task| task.reasons.iter().map(move |reason| (task, reason))) {
         let Reason { status, units, most_often } = reason;
         say!("{}: {units} {}, most often because: {most_often}", task.task, status.name());
+    }
+    for task in summaries {
+        for field in task.fields.iter().take(1) {
+            let words = task.votes.as_ref().and_then(|votes| votes.in_words(&field.field, &field.field, "shown"));
+            if let Some(words) = words {
+                say!("{}: {words}", task.task);
+            }
+        }
     }
     let Some(first) = summaries.iter().find(|task| !task.agreement.is_empty()).or(summaries.first()) else { return };
     let more = match summaries.len() {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    say!("wrote {runs}/{}/{more} · next: interrater agree --task {}, interrater runs", first.run, first.task);
+    let next = match shard {
+        None => format!("interrater agree --task {}, interrater runs", first.task),
+        Some(_) => {
+            "with the answers of all shards in one store (interrater cache merge), the same without --shard".to_owned()
+        }
+    };
+    say!("wrote {runs}/{}/{more} · next: {next}", first.run);
 }
 
 /// Says where labels would have come from, for tasks of which no session brought any.

@@ -3,7 +3,7 @@
 mod prune;
 mod why;
 
-use super::{Exit, config, print, print_json, say};
+use super::{Exit, config, print, print_json, say, with_store};
 use interrater::cli::cache::{Export, Merge};
 use interrater::cli::{Cache, CacheVerb, Common};
 use interrater::config::Config;
@@ -24,7 +24,7 @@ use std::path::Path;
 
 /// Does what was asked for.
 pub fn run(args: &Cache, common: &Common) -> Result<Exit> {
-    let config = config(common)?;
+    let config = with_store(config(common)?, args.store.as_ref());
     match &args.verb {
         CacheVerb::Stats => stats(&config, common),
         CacheVerb::Why(args) => why::run(args, &config, common),

@@ -5,6 +5,7 @@ use crate::corpus::{Corpus, Holder, Place};
 use crate::filter::{Filter, FilterError};
 use crate::run::FileVersion;
 use crate::session::{ReadError, SessionSummary};
+use crate::shard::Shard;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -114,12 +115,8 @@ pub struct Sampling {
     pub shuffle: Option<u64>,
 }
 
-/// Reads every session once: its summary and the hashes of its files. Sessions that cannot be read or do not fulfil `filter` leave the
-/// corpus.
-pub fn survey(
-    corpus: &mut Corpus,
-    filter: Option<&Filter>,
-) -> Result<(Vec<SessionSummary>, Vec<FileVersion>), PlanError> {
+/// Reads every session once, for its summary. Sessions that cannot be read or do not fulfil `filter` leave the corpus.
+pub fn survey(corpus: &mut Corpus, filter: Option<&Filter>) -> Result<Vec<SessionSummary>, PlanError> {
     let mut sessions = corpus.survey(|session| session.summary())?;
     if let Some(filter) = filter {
         let keep = filter.retain(&mut sessions)?;
@@ -128,13 +125,19 @@ pub fn survey(
             return Err(PlanError::NothingLeft(keep.len()));
         }
     }
-    let inputs = inputs(corpus)?;
-    Ok((sessions, inputs))
+    Ok(sessions)
 }
 
-/// What the sessions are read from: each file once, though it may hold many sessions, and each repository once, though it may hold thousands of
+/// Leaves the sessions of one part of the corpus; there may be none.
+pub fn keep_shard(corpus: &mut Corpus, sessions: &mut Vec<SessionSummary>, shard: Shard) {
+    let keep: Vec<bool> = sessions.iter().map(|session| shard.holds(&session.id)).collect();
+    corpus.retain(&keep);
+    sessions.retain(|session| shard.holds(&session.id));
+}
+
+/// What the sessions are read from, with hashes: each file once, though it may hold many sessions, and each repository once, though it may hold thousands of
 /// transcripts.
-fn inputs(corpus: &Corpus) -> Result<Vec<FileVersion>, PlanError> {
+pub fn inputs(corpus: &Corpus) -> Result<Vec<FileVersion>, PlanError> {
     let mut files: BTreeMap<&Path, &Place> = BTreeMap::new();
     let mut objects: BTreeMap<&Path, BTreeSet<String>> = BTreeMap::new();
     let mut places: Vec<&Place> = corpus.sources().iter().flat_map(|source| &source.places).collect();

@@ -4,6 +4,7 @@ use super::{dollars, grid, plural, text};
 use crate::agreement::estimate::short;
 use crate::agreement::{Estimate, FieldAgreement, PairFigures};
 use crate::engine::Spent;
+use crate::run::vote::VoteSummary;
 use crate::run::{Annotation, Manifest, Status, Totals};
 use crate::summary::{Distribution, FieldSummary};
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub struct TaskSummary {
     pub cost_per_label_usd: Option<f64>,
     /// The answers, a field at a time.
     pub fields: Vec<FieldSummary>,
+    /// How far samples agree with the votes that `fields` and `agreement` are about; `None` where units have one sample.
+    pub votes: Option<VoteSummary>,
     /// Why units have no answer: the most frequent reason of each state.
     pub reasons: Vec<Reason>,
     /// How the run agrees with gold, and the humans with one another.
@@ -41,19 +44,38 @@ pub struct Reason {
     pub most_often: String,
 }
 
-impl Reason {
-    /// The reasons of the states that are trouble, in the order of reports.
-    pub fn of(rows: &[Annotation]) -> Vec<Reason> {
-        let of_state = |status: Status| {
-            let mut details: BTreeMap<&str, usize> = BTreeMap::new();
-            for row in rows.iter().filter(|row| row.status == status) {
-                *details.entry(row.detail.as_deref().unwrap_or("no reason")).or_default() += 1;
-            }
-            let units = details.values().sum();
+/// Distinct reasons of a state that are told apart; what is frequent is among the first.
+const REASONS: usize = 1_000;
+
+/// The reasons of rows, taken one at a time.
+#[derive(Debug, Default)]
+pub struct Reasons {
+    states: BTreeMap<Status, (usize, BTreeMap<String, usize>)>,
+}
+
+impl Reasons {
+    /// Takes a row, if it is in trouble.
+    pub fn add(&mut self, row: &Annotation) {
+        if !row.status.is_trouble() {
+            return;
+        }
+        let (units, details) = self.states.entry(row.status).or_default();
+        *units += 1;
+        let detail = row.detail.as_deref().unwrap_or("no reason");
+        if let Some(count) = details.get_mut(detail) {
+            *count += 1;
+        } else if details.len() < REASONS {
+            details.insert(detail.to_owned(), 1);
+        }
+    }
+
+    /// The reason of each state, in the order of reports.
+    pub fn finish(self) -> Vec<Reason> {
+        let of_state = |(status, (units, details)): (Status, (usize, BTreeMap<String, usize>))| {
             let (most_often, _) = details.into_iter().min_by_key(|(_, count)| std::cmp::Reverse(*count))?;
-            Some(Reason { status, units, most_often: most_often.to_owned() })
+            Some(Reason { status, units, most_often })
         };
-        Status::ALL.into_iter().filter(|status| status.is_trouble()).filter_map(of_state).collect()
+        self.states.into_iter().filter_map(of_state).collect()
     }
 }
 
@@ -268,6 +290,7 @@ pub fn run_details(run: &Manifest) -> String {
         ("finished", run.finished.to_string()),
         ("program", run.program.clone()),
     ];
+    lines.extend(run.settings.shard.map(|shard| ("shard", format!("{shard} of the sessions"))));
     lines.extend(run.notes.iter().map(|note| ("note", note.clone())));
     lines.iter().map(|(name, text)| format!("{name:<10}{text}\n")).collect()
 }

@@ -1,6 +1,8 @@
 //! `annotations.parquet`: the columns of `annotations.csv` with their types, nulls for what is empty there.
 
-use super::{Annotation, Column as FieldColumn};
+use super::Annotation;
+use super::vote::Vote;
+use super::writer::Column as FieldColumn;
 use crate::codebook::FieldKind;
 use crate::frame::{Cell, Column, Format, Kind, Writer};
 use crate::usage::Usage;
@@ -38,14 +40,17 @@ const AFTER: [Column; 13] = [
     Column::always("latency_ms", Kind::Integer),
 ];
 
+/// The columns after these where there are several samples, before those that say how far they agree.
+pub(super) const SAMPLES: [&str; 2] = ["samples", "samples_answered"];
+
 /// Writes the rows of a run as Parquet.
 pub(super) struct AnnotationTable {
     writer: Writer<BufWriter<File>>,
 }
 
 impl AnnotationTable {
-    /// Begins the file; none where the program is built without Parquet.
-    pub(super) fn create(path: &Path, fields: &[FieldColumn]) -> io::Result<Option<AnnotationTable>> {
+    /// Begins the file, with columns for how far samples agree where there are several; none where the program is built without Parquet.
+    pub(super) fn create(path: &Path, fields: &[FieldColumn], voted: &[String]) -> io::Result<Option<AnnotationTable>> {
         if Format::Parquet.check().is_err() {
             return Ok(None);
         }
@@ -53,17 +58,23 @@ impl AnnotationTable {
         for field in fields {
             let name = field.name();
             // In Parquet a name has one column; a codebook may have a field of any name.
-            let is_taken = columns.iter().chain(&AFTER).any(|column| column.name == name);
+            let is_taken = columns.iter().chain(&AFTER).any(|column| column.name == name)
+                || (!voted.is_empty() && (voted.contains(&name) || SAMPLES.contains(&name.as_str())));
             let name = if is_taken { format!("fields.{name}") } else { name };
             columns.push(Column { name: Cow::Owned(name), kind: field.kind, nullable: true });
         }
         columns.extend(AFTER);
+        if !voted.is_empty() {
+            columns.extend(SAMPLES.map(|name| Column::always(name, Kind::Integer)));
+            let real = |name: &String| Column { name: Cow::Owned(name.clone()), kind: Kind::Real, nullable: true };
+            columns.extend(voted.iter().map(real));
+        }
         let writer = Writer::new(BufWriter::new(File::create(path)?), Format::Parquet, columns)?;
         Ok(Some(AnnotationTable { writer }))
     }
 
     /// Writes a row.
-    pub(super) fn row(&mut self, row: &Annotation, fields: &[FieldColumn]) -> io::Result<()> {
+    pub(super) fn row(&mut self, row: &Annotation, fields: &[FieldColumn], vote: Option<&Vote>) -> io::Result<()> {
         let mut cells: Vec<Cell<'_>> = vec![
             row.unit.as_str().into(),
             row.session.as_str().into(),
@@ -92,6 +103,10 @@ impl AnnotationTable {
             row.attempts.into(),
             Cell::count(row.latency_ms),
         ]);
+        if let Some(vote) = vote.filter(|vote| !vote.agreement.is_empty()) {
+            cells.extend([Cell::count(vote.samples), Cell::count(vote.answered)]);
+            cells.extend(vote.agreement.iter().map(|one| Cell::from(one.share.or(one.sd))));
+        }
         self.writer.row(&cells)
     }
 

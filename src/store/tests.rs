@@ -349,3 +349,18 @@ async fn an_answer_whose_body_was_altered_is_not_used() {
     let error = Store::open(&path).unwrap().get(&response(1).key).unwrap_err();
     assert!(matches!(error, StoreError::Altered { id: 1, .. }), "{error}");
 }
+
+#[tokio::test]
+async fn no_reader_waits_for_another() {
+    let (_folder, path) = place();
+    let store = Store::open(&path).unwrap();
+    store.put(response(1)).await.unwrap();
+    let key = response(1).key;
+    // One that waited for the other would wait for ever.
+    let both = store.read(|one| store.read(|other| Ok((one.get(&key)?, other.get(&key)?)))).unwrap();
+    assert!(both.0.is_some() && both.0 == both.1);
+    assert_eq!(store.idle.lock().unwrap().len(), 2, "readers are kept for who reads next");
+    store.put(response(2)).await.unwrap();
+    assert!(store.get(&response(2).key).unwrap().is_some(), "one that was kept sees what came since");
+    assert_eq!(store.idle.lock().unwrap().len(), 2);
+}

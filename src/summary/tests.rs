@@ -90,12 +90,22 @@ fn scores_have_mean_median_quartiles_and_mode() {
 
 #[test]
 fn quantiles_interpolate() {
-    let numbers = [1.0, 2.0, 3.0, 10.0];
+    let counted = |numbers: &[f64]| -> BTreeMap<Number, usize> {
+        numbers.iter().fold(BTreeMap::new(), |mut counts, number| {
+            *counts.entry(Number(*number)).or_default() += 1;
+            counts
+        })
+    };
+    let numbers = counted(&[10.0, 2.0, 1.0, 3.0]);
     assert_eq!(quantile(&numbers, 0.25), Some(1.75));
     assert_eq!(quantile(&numbers, 0.5), Some(2.5));
     assert_eq!(quantile(&numbers, 0.75), Some(4.75));
     assert_eq!((quantile(&numbers, 0.0), quantile(&numbers, 1.0)), (Some(1.0), Some(10.0)));
-    assert_eq!(quantile(&[7.0], 0.25), Some(7.0));
+    assert_eq!(quantile(&counted(&[7.0]), 0.25), Some(7.0));
+    // Many alike: the place is found among them, not among distinct numbers.
+    let alike = counted(&[5.0, 5.0, 5.0, 5.0, 9.0]);
+    assert_eq!((quantile(&alike, 0.75), quantile(&alike, 0.9)), (Some(5.0), Some(5.0 + 0.6 * 4.0)));
+    assert_eq!(quantile(&counted(&[]), 0.5), None);
 }
 
 #[test]
@@ -112,4 +122,33 @@ fn shares_have_means() {
 fn text_and_evidence_are_not_summarised() {
     let fields: Vec<String> = summarise(&Codebook::with_every_type(), &[]).into_iter().map(|one| one.field).collect();
     assert_eq!(fields, ["label", "topics", "score", "hours", "urgent", "phases", "checks", "mood"]);
+}
+
+#[test]
+fn counts_say_what_sorted_numbers_would() {
+    let mut state = 7u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / 1e4 - 50_000.0
+    };
+    for of in [1usize, 2, 3, 10, 1000] {
+        let numbers: Vec<f64> = (0..of).map(|at| if at % 3 == 0 { -0.0 } else { next() }).collect();
+        let rows: Vec<Annotation> = numbers.iter().map(|hours| row(Status::Ok, json!({ "hours": hours }))).collect();
+        let Distribution::Score(got) = super::tests::of(&rows, "hours").distribution else { panic!("numbers") };
+        let mut sorted = numbers.clone();
+        sorted.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        let quantile = |p: f64| {
+            let place = p * (of - 1) as f64;
+            let (low, high) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+            low + place.fract() * (high - low)
+        };
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-9 * (1.0 + b.abs());
+        assert!(close(got.mean.unwrap(), sorted.iter().sum::<f64>() / of as f64), "{of}");
+        assert!(close(got.median.unwrap(), quantile(0.5)), "{of}");
+        let (low, high) = got.quartiles.unwrap();
+        assert!(close(low, quantile(0.25)) && close(high, quantile(0.75)), "{of}");
+        if of > 3 {
+            assert_eq!((got.mode, got.mode_share), (Some(0.0), Some(of.div_ceil(3) as f64 / of as f64)));
+        }
+    }
 }

@@ -35,7 +35,9 @@ mod project;
 mod redact;
 mod repository;
 mod requests;
+mod samples;
 mod sessions;
+mod shard;
 mod stops;
 #[cfg(unix)]
 mod terminal;
