@@ -15,7 +15,7 @@ use crate::llm::{Fault, Feature, Lacking, Request, Response};
 use crate::material::estimate_tokens;
 use crate::run::Status;
 use crate::store::{
-    Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
+    Kept, Lane, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -261,6 +261,7 @@ impl Asker {
                                 created_at: Timestamp::now(),
                                 attempts,
                                 latency: answer.elapsed,
+                                lane: Lane::Direct,
                             };
                             return self.keep(new, response, purpose).await;
                         }
