@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench store` works in the folder for temporary files, which should be on a disk; `TMPDIR` says where that is.
 
-use interrater::store::{AskedSettings, NewResponse, RequestKey, RequestParts, Store, StoreError, Subject};
+use interrater::store::{AskedSettings, Lane, NewResponse, RequestKey, RequestParts, Store, StoreError, Subject};
 use interrater::unit::UnitId;
 use interrater::usage::Usage;
 use std::path::Path;
@@ -53,6 +53,7 @@ fn answer(number: u64) -> NewResponse {
         created_at: "2026-11-21T10:00:00.5Z".parse().expect("a time"),
         attempts: 1,
         latency: Duration::from_millis(840),
+        lane: Lane::Direct,
     }
 }
 

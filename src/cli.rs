@@ -116,9 +116,9 @@ pub fn choice(on: bool, off: bool) -> Option<bool> {
     }
 }
 
-/// `annotate`.
+/// What is asked, and of whom: as `annotate` and the batch lane take it.
 #[derive(Debug, Args)]
-pub struct Annotate {
+pub struct Asking {
     /// Tasks; each is a codebook in the prompts folder [default: those of the configuration, else all].
     #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
@@ -141,6 +141,12 @@ pub struct Annotate {
     /// The run's name; with several tasks NAME-TASK.
     #[arg(long, value_name = "NAME", help_heading = "What")]
     pub run: Option<String>,
+    /// Replace secrets, e-mail addresses and home names [default: where sessions leave this machine].
+    #[arg(long, help_heading = "What", conflicts_with = "no_redact")]
+    pub redact: bool,
+    /// Show the model the sessions as they are.
+    #[arg(long, help_heading = "What")]
+    pub no_redact: bool,
     /// Who annotates, as PROVIDER/MODEL.
     #[arg(long, value_name = "PROVIDER/MODEL", help_heading = "Model")]
     pub model: Option<String>,
@@ -156,12 +162,14 @@ pub struct Annotate {
     /// Limit of output tokens of each answer, reasoning included.
     #[arg(long, value_name = "N", help_heading = "Model", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_output_tokens: Option<u32>,
-    /// Replace secrets, e-mail addresses and home names [default: where sessions leave this machine].
-    #[arg(long, help_heading = "What", conflicts_with = "no_redact")]
-    pub redact: bool,
-    /// Show the model the sessions as they are.
-    #[arg(long, help_heading = "What")]
-    pub no_redact: bool,
+}
+
+/// `annotate`.
+#[derive(Debug, Args)]
+pub struct Annotate {
+    /// What is asked, and of whom.
+    #[command(flatten)]
+    pub asking: Asking,
     /// Requests under way at once, at most; there are fewer at first and where the server has enough to do.
     #[arg(long, value_name = "N", help_heading = "Pace", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub concurrency: Option<u64>,

@@ -2,6 +2,7 @@
 
 pub mod agree;
 pub mod annotate;
+pub mod asking;
 pub mod cache;
 pub mod conclude;
 pub mod init;

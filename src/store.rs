@@ -29,9 +29,11 @@ pub use reader::{Reader, Snapshot};
 pub use request::{AskedSettings, RequestKey, RequestParts};
 
 use crate::llm::Feature;
+use crate::llm::price::Price;
 use crate::unit::UnitId;
 use crate::usage::Usage;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -67,8 +69,39 @@ pub struct NewResponse {
     pub created_at: Timestamp,
     /// How many attempts it took, this one included.
     pub attempts: u32,
-    /// From sending to the last byte, of the attempt that succeeded; kept in milliseconds.
+    /// From sending to the last byte, of the attempt that succeeded; kept in milliseconds. Zero where nobody waited for it: in the batch
+    /// lane.
     pub latency: Duration,
+    /// The way that it came, which decides what it cost.
+    pub lane: Lane,
+}
+
+impl NewResponse {
+    /// What it cost in US dollars; `None` where the server told no tokens.
+    pub fn cost(&self, price: &Price) -> Option<f64> {
+        self.usage.map(|usage| self.lane.cost(price, &usage))
+    }
+}
+
+/// The way that an answer came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// It was asked for and waited for.
+    #[default]
+    Direct,
+    /// The provider's batch lane.
+    Batch,
+}
+
+impl Lane {
+    /// What a request costs that came this way, in US dollars.
+    pub fn cost(self, price: &Price, usage: &Usage) -> f64 {
+        match self {
+            Lane::Direct => price.cost(usage),
+            Lane::Batch => price.batch_cost(usage),
+        }
+    }
 }
 
 /// What a request was about. It is not part of the key, which is made of what was said: it tells where that came from.

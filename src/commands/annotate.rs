@@ -1,31 +1,19 @@
 //! `annotate`: the main job.
 
-use super::agree::check_units;
+use super::asking::{self, Asked};
 use super::conclude::conclude;
 use super::progress::Progress;
 use super::threshold::Threshold;
-use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths, with_store};
-use interrater::cli::{Annotate, Common, choice};
-use interrater::codebook::{Codebook, Library};
-use interrater::config::{Config, Key, ModelName, Rater};
-use interrater::corpus::{self, Corpus};
-use interrater::engine::plan::{inputs, keep_shard, select, survey};
-use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sampling, Sending, Stopped, TaskPlan};
-use interrater::filter::Filter;
+use super::{Exit, UsageError, config, print, print_json, say, with_store};
+use interrater::cli::{Annotate, Common};
+use interrater::config::{Config, Key, Rater};
+use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sending, Stopped, TaskPlan};
 use interrater::forecast;
-use interrater::gold::Gold;
-use interrater::llm::baseline;
-use interrater::material;
-use interrater::prompt::Prompter;
-use interrater::report::plural;
 use interrater::report::runs::{Reason, TaskSummary, spending_line, summary_table};
-use interrater::report::sessions::{overview, repository_lines, skipped_lines};
-use interrater::run::{Manifest, Run, Settings, Status, safe_name};
+use interrater::run::{Manifest, Run, Settings, Status};
 use interrater::shard::Shard;
 use interrater::store::is_new;
-use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -33,56 +21,13 @@ use tokio_util::sync::CancellationToken;
 pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let config = with_store(config(common)?, args.store.as_ref());
     let threshold = args.fail_under.as_deref().map(Threshold::parse).transpose()?;
-    let filter = args.filter.as_deref().map(Filter::new).transpose()?;
-    let library = library(&config)?;
-    let codebooks = chosen_codebooks(&library, args, &config)?;
-    let prompter = Prompter::new(&library, codebooks.iter().map(|codebook| &**codebook))?;
-    let golds =
-        codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
-    let model: ModelName = args.model.as_deref().unwrap_or(&config.annotate.model).parse()?;
-    let rater = rater(&model, args, &config)?;
-    let mut corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
-    try_templates(&prompter, &codebooks, &corpus)?;
-    let mut sessions = survey(&mut corpus, filter.as_ref())?;
-    if !common.quiet {
-        repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
-        say!("{}", overview(&sessions));
-    }
-    for (codebook, gold) in codebooks.iter().zip(&golds) {
-        if let Some(gold) = gold {
-            check_units(gold, codebook.unit, &sessions, &[], &config)?;
-        }
-    }
-    if let Some(shard) = args.shard {
-        let whole = sessions.len() as u64;
-        keep_shard(&mut corpus, &mut sessions, shard);
-        if !common.quiet {
-            say!("shard {shard}: {} of {}", sessions.len(), plural(whole, "session"));
-        }
-    }
-    let inputs = inputs(&corpus)?;
-    if let Some(name) = args.run.as_deref().filter(|name| name.is_empty() || safe_name(name) != *name) {
-        return Err(UsageError::RunName(name.to_owned()).into());
-    }
-    let sampling = Sampling { limit: args.limit.map(|limit| limit as usize), shuffle: args.shuffle };
-    let tasks: Vec<TaskPlan> = codebooks
-        .iter()
-        .zip(&golds)
-        .map(|(codebook, gold)| plan_task(codebook, gold.as_ref(), &model, &sessions, sampling, args, &config))
-        .collect();
-    let plan = Plan { corpus, library, sessions, inputs, tasks };
-    let settings = Settings {
-        temperature: args.temperature,
-        max_output_tokens: None,
-        samples: args.samples,
-        filter: args.filter.clone(),
-        shard: args.shard,
-        limit: sampling.limit,
-        shuffle: sampling.shuffle,
-        redacted: choice(args.redact, args.no_redact).or(config.annotate.redact).unwrap_or(rater.is_remote()),
-    };
-    if rater.is_remote() && !settings.redacted && !common.quiet {
-        say!("warning: redaction is off: sessions are sent as they are, with all secrets that they hold");
+    // A dry run asks nobody, so it needs no key.
+    let need = if args.dry_run { Key::Optional } else { Key::Required };
+    let Asked { plan, rater, settings, codebooks, golds } = asking::asked(&args.asking, need, &config, common)?;
+    if let (Some(_), Rater::Model(model)) = (args.max_cost, &rater)
+        && model.price.is_none()
+    {
+        return Err(UsageError::NoPrice(model.name.to_string()).into());
     }
     if args.dry_run {
         return dry_run(&plan, &rater, &settings, common);
@@ -108,11 +53,11 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         plan,
     };
     for task in &job.plan.tasks {
-        check_run(task, args.samples, &config, common)?;
+        check_run(task, args.asking.samples, &config, common)?;
     }
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
     let (redacted, rater_sees) = (job.settings.redacted, job.rater.sees());
-    let outcome = execute(job, args.samples, common)?;
+    let outcome = execute(job, args.asking.samples, common)?;
     if redacted && !common.quiet {
         say!("redacted: {}", outcome.redactions);
     }
@@ -121,7 +66,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         .zip(codebooks.iter().zip(&golds))
         // A part of a run is no run to judge a rater by.
         .map(|(name, (codebook, gold))| {
-            conclude(name, codebook, gold.as_ref().filter(|_| args.shard.is_none()), &config)
+            conclude(name, codebook, gold.as_ref().filter(|_| args.asking.shard.is_none()), &config)
         })
         .collect::<Result<Vec<_>>>()?;
     if common.json {
@@ -135,7 +80,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         print(&summary_table(&summaries))?;
         if !common.quiet {
             outcome.spent.iter().filter_map(spending_line).for_each(|line| say!("{line}"));
-            closing_lines(&summaries, args.shard, &config);
+            closing_lines(&summaries, args.asking.shard, &config);
             if !rater_sees {
                 hint_at_labels(&summaries);
             }
@@ -160,87 +105,6 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         _ if outcome.totals.iter().any(|totals| totals.trouble() > 0) => Exit::Trouble,
         _ => Exit::Done,
     })
-}
-
-fn chosen_codebooks(library: &Library, args: &Annotate, config: &Config) -> Result<Vec<Arc<Codebook>>> {
-    let named = if args.tasks.is_empty() { &config.annotate.tasks } else { &args.tasks };
-    if named.is_empty() {
-        return Ok(library.codebooks().iter().cloned().map(Arc::new).collect());
-    }
-    let mut tasks: Vec<&String> = Vec::new();
-    for task in named {
-        if !tasks.contains(&task) {
-            tasks.push(task);
-        }
-    }
-    Ok(tasks.into_iter().map(|task| library.task(task).cloned().map(Arc::new)).collect::<Result<Vec<_>, _>>()?)
-}
-
-/// Renders the first unit of every task: what is wrong with a template shows before a run is begun or an answer is paid for.
-fn try_templates(prompter: &Prompter, codebooks: &[Arc<Codebook>], corpus: &Corpus) -> Result<()> {
-    let mut untried: Vec<&Arc<Codebook>> = codebooks.iter().collect();
-    for source in corpus.sources() {
-        if untried.is_empty() {
-            break;
-        }
-        let session = corpus::read(source)?;
-        let mut left = Vec::new();
-        for codebook in untried {
-            match units(&session, codebook.unit).first() {
-                Some(unit) => {
-                    let material = material::render(&session, unit, &codebook.sees);
-                    prompter.render(&codebook.task, &session, unit, &material)?;
-                }
-                None => left.push(codebook),
-            }
-        }
-        untried = left;
-    }
-    Ok(())
-}
-
-fn rater(model: &ModelName, args: &Annotate, config: &Config) -> Result<Rater> {
-    // A dry run asks nobody, so it needs no key.
-    let need = if args.dry_run { Key::Optional } else { Key::Required };
-    let mut rater = config.rater(model, args.base_url.as_deref(), &environment, need)?;
-    if let Rater::Model(model) = &mut rater {
-        if args.max_cost.is_some() && model.price.is_none() {
-            return Err(UsageError::NoPrice(model.name.to_string()).into());
-        }
-        model.max_output_tokens = args.max_output_tokens.or(model.max_output_tokens);
-    }
-    Ok(rater)
-}
-
-fn plan_task(
-    codebook: &Arc<Codebook>,
-    gold: Option<&Gold>,
-    model: &ModelName,
-    sessions: &[interrater::session::SessionSummary],
-    sampling: Sampling,
-    args: &Annotate,
-    config: &Config,
-) -> TaskPlan {
-    let (units, selection) = select(sessions, codebook.unit, sampling);
-    let mut run = match &args.run {
-        Some(name) if args.tasks.len() == 1 => name.clone(),
-        Some(name) => format!("{name}-{}", codebook.task),
-        None => format!("{}-{}-{}-{}", codebook.task, model.provider, model.model, codebook.hash.short()),
-    };
-    if let Some(shard) = args.shard {
-        run.push_str(&format!("-{}", shard.in_a_name()));
-    }
-    let run = safe_name(&run);
-    let adjudicated: Vec<_> = gold.iter().flat_map(|gold| gold.adjudicated()).map(|row| &row.fields).collect();
-    TaskPlan {
-        folder: config.paths.runs.join(&run),
-        run,
-        rater: format!("{model}@{}", codebook.version()),
-        units,
-        selection,
-        majority: baseline::majority(codebook, &adjudicated),
-        codebook: codebook.clone(),
-    }
 }
 
 /// A run is one rater's: its rows are not replaced by another's, and that it gets shorter is said.

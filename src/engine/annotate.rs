@@ -307,7 +307,7 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
         _ if unanswered > 0 => None,
         (true, _) => Some(0.0),
         (false, None) => None,
-        (false, Some(price)) => usages.iter().map(|usage| usage.map(|usage| price.cost(&usage))).sum(),
+        (false, Some(price)) => paid.iter().map(|stored| stored.response.cost(price)).sum(),
     };
     let (fields, evidence) = match answer {
         Some(answer) => (answer.fields, answer::check_evidence(&session, &shown, answer.evidence)),

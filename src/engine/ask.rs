@@ -16,7 +16,7 @@ use crate::llm::{Fault, Feature, Lacking, OUTPUT_LIMIT, Request, Response};
 use crate::material::estimate_tokens;
 use crate::run::Status;
 use crate::store::{
-    Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
+    Kept, Lane, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::borrow::Cow;
@@ -269,6 +269,7 @@ impl Asker {
                         created_at: Timestamp::now(),
                         attempts,
                         latency: answer.elapsed,
+                        lane: Lane::Direct,
                     };
                     return self.keep(new, response, purpose).await;
                 }

@@ -3,7 +3,7 @@
 use super::row::{
     BODY, CREATED_AT, Cells, ENDPOINT, ID, MODEL, PROVIDER, REQUEST, RUN, RequestCell, TASK, UNIT, USAGE, columns,
 };
-use super::{Reader, RequestKey, RequestParts, Standing, StoreError, Subject};
+use super::{Lane, Reader, RequestKey, RequestParts, Standing, StoreError, Subject};
 use crate::usage::Usage;
 use jiff::Timestamp;
 
@@ -36,6 +36,8 @@ pub struct Entry {
     pub usage: Option<Usage>,
     /// When the answer came.
     pub created_at: Timestamp,
+    /// The way that it came.
+    pub lane: Lane,
 }
 
 impl Entry {
@@ -90,6 +92,7 @@ impl Cells<'_> {
             body_bytes: self.count(BODY)?,
             usage: self.json(USAGE)?,
             created_at: self.parse(CREATED_AT)?,
+            lane: self.lane()?,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! The store's tables, by version of the format: making them, recognising them, bringing those of an earlier version up to date.
 //!
-//! Format 2 knows of each answer which unit it is about, and a checksum of its body; what its request was made of says more. A file of
-//! format 1 gets the new columns in place; what nobody wrote down then stays null. Keys are the same in both.
+//! Format 2 knows of each answer which unit it is about, and a checksum of its body; what its request was made of says more. Format 3
+//! knows by which lane an answer came, and has the journal of batch jobs. A file of an earlier format gets the new columns and tables in
+//! place; what nobody wrote down then stays null. Keys are the same in all.
 
 use super::StoreError;
 use super::file::BUSY_TIMEOUT;
@@ -12,7 +13,7 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x696e_7472;
 
 /// The format that this version writes.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 const SCHEMA: &str = "
 CREATE TABLE response (
@@ -31,7 +32,8 @@ CREATE TABLE response (
     usage      TEXT,
     created_at TEXT NOT NULL,
     attempts   INTEGER NOT NULL,
-    latency_ms INTEGER NOT NULL
+    latency_ms INTEGER NOT NULL,
+    lane       TEXT
 ) STRICT;
 CREATE TABLE evaluation (
     id        INTEGER PRIMARY KEY,
@@ -57,6 +59,46 @@ CREATE TABLE model_fact (
     UNIQUE (provider, endpoint, model, feature)
 ) STRICT;
 ";
+
+/// What is on its way to a batch lane, written down before it is sent. A request is in one job at most, and leaves the journal when its answer
+/// comes.
+const JOURNAL: &str = "
+CREATE TABLE job (
+    id         TEXT PRIMARY KEY,
+    lane       TEXT NOT NULL,
+    provider   TEXT NOT NULL,
+    endpoint   TEXT NOT NULL,
+    model      TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    place      TEXT,
+    input_file TEXT,
+    remote     TEXT,
+    progress   TEXT,
+    message    TEXT,
+    requests   INTEGER NOT NULL,
+    answered   INTEGER NOT NULL,
+    failed     INTEGER NOT NULL,
+    bytes      INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    sent_at    TEXT,
+    closed_at  TEXT
+) STRICT;
+CREATE TABLE job_request (
+    id      INTEGER PRIMARY KEY,
+    job     TEXT NOT NULL REFERENCES job (id),
+    key     TEXT NOT NULL UNIQUE,
+    task    TEXT,
+    unit    TEXT,
+    run     TEXT NOT NULL,
+    request TEXT NOT NULL,
+    state   TEXT NOT NULL,
+    detail  TEXT
+) STRICT;
+CREATE INDEX job_request_job ON job_request (job, state);
+";
+
+/// From format 2.
+const FROM_2: &str = "ALTER TABLE response ADD COLUMN lane TEXT;";
 
 /// From format 1. A superseded answer was named by its row's number, which means another one in another store; now by its time.
 const FROM_1: &str = "
@@ -98,13 +140,14 @@ pub(super) fn prepare(path: &Path, connection: &mut Connection) -> Result<(), St
     let fail = |error| StoreError::of("prepare", path, BUSY_TIMEOUT, error);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
     // Another process may have done it while we waited for the lock.
-    let statements = match recognise(path, &transaction, None)? {
-        Format::Fresh => SCHEMA,
-        Format::Version(1) => FROM_1,
+    let statements: &[&str] = match recognise(path, &transaction, None)? {
+        Format::Fresh => &[SCHEMA, JOURNAL],
+        Format::Version(1) => &[FROM_1, FROM_2, JOURNAL],
+        Format::Version(2) => &[FROM_2, JOURNAL],
         Format::Version(_) => return Ok(()),
     };
     let change = |transaction: &Transaction<'_>| {
-        transaction.execute_batch(statements)?;
+        statements.iter().try_for_each(|statements| transaction.execute_batch(statements))?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", VERSION)
     };

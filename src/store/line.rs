@@ -1,6 +1,6 @@
 //! An answer as a line of JSON: what `cache export` writes and `cache merge` reads. Every line stands for itself.
 
-use super::{AskedSettings, NewResponse, RequestKey, RequestParts, Standing, StoredResponse, Subject};
+use super::{AskedSettings, Lane, NewResponse, RequestKey, RequestParts, Standing, StoredResponse, Subject};
 use crate::filter::Described;
 use crate::unit::UnitId;
 use crate::usage::Usage;
@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The version of the lines that this program writes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The version of lines without a lane, which earlier programs read as well.
+const FORMAT_WITHOUT_LANE: u32 = 1;
 
 /// An answer in an exported file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct AnswerLine {
     created_at: Timestamp,
     attempts: u32,
     latency_ms: u64,
+    /// The way that the answer came; left out where it was asked for and waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lane: Option<Lane>,
     /// The body as received.
     body: String,
 }
@@ -56,7 +61,7 @@ struct PartsLine {
 
 impl Described for AnswerLine {
     const NAMES: &str = "key, superseded, provider, model, endpoint, task, unit, codebook, material, run, settings.temperature, \
-        settings.max_output_tokens, settings.sample, status, usage.input, usage.output (…), created_at, attempts, latency_ms, body";
+        settings.max_output_tokens, settings.sample, status, usage.input, usage.output (…), created_at, attempts, latency_ms, lane, body";
     const EXAMPLE: &str = "task = \"pushback\" and not superseded";
 }
 
@@ -78,13 +83,15 @@ impl AnswerLine {
             created_at,
             attempts,
             latency,
+            lane,
         } = stored.response;
+        let lane = Some(lane).filter(|lane| *lane != Lane::Direct);
         let (unit, codebook, material) = match subject {
             Some(Subject { unit, codebook, material }) => (Some(unit), Some(codebook), Some(material)),
             None => (None, None, None),
         };
         AnswerLine {
-            format: FORMAT,
+            format: if lane.is_some() { FORMAT } else { FORMAT_WITHOUT_LANE },
             key: key.to_string(),
             superseded: standing == Standing::Superseded,
             provider,
@@ -102,6 +109,7 @@ impl AnswerLine {
             created_at,
             attempts,
             latency_ms: u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+            lane,
             body,
         }
     }
@@ -138,6 +146,7 @@ impl AnswerLine {
             created_at: line.created_at,
             attempts: line.attempts,
             latency: Duration::from_millis(line.latency_ms),
+            lane: line.lane.unwrap_or_default(),
         };
         Ok((response, if line.superseded { Standing::Superseded } else { Standing::Current }))
     }

@@ -161,7 +161,12 @@ fn of_either(store: &Path, from: &Path, error: rusqlite::Error) -> StoreError {
 fn merge_attached(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<Merged> {
     let copied = "provider, model, endpoint, task, run, request, body, status, usage, created_at, attempts, latency_ms";
     // Format 1 has no units, no checksums, and the row's number in the key of a superseded answer.
-    let sum = format!("checksum_of({})", if version == 1 { SUMMED.replace("unit", "NULL") } else { SUMMED.to_owned() });
+    let summed = match version {
+        1 => SUMMED.replace("unit", "NULL").replace("lane", "NULL"),
+        2 => SUMMED.replace("lane", "NULL"),
+        _ => SUMMED.to_owned(),
+    };
+    let (sum, lane) = (format!("checksum_of({summed})"), if version < 3 { "NULL" } else { "lane" });
     let (unit, whole, sum, key) = match version {
         1 => (
             "NULL",
@@ -173,8 +178,8 @@ fn merge_attached(transaction: &Transaction<'_>, version: i64) -> rusqlite::Resu
     };
     let insert = |key: &str, condition: &str| {
         let statement = format!(
-            "INSERT OR IGNORE INTO main.response (key, unit, checksum, {copied})
-             SELECT {key}, {unit}, {sum}, {copied} FROM other.response AS theirs WHERE {condition} ORDER BY id"
+            "INSERT OR IGNORE INTO main.response (key, unit, checksum, lane, {copied})
+             SELECT {key}, {unit}, {sum}, {lane}, {copied} FROM other.response AS theirs WHERE {condition} ORDER BY id"
         );
         transaction.execute(&statement, []).map(|rows| rows as u64)
     };

@@ -1,6 +1,8 @@
 //! Rows of the store's tables: which columns an answer has, and how they are read, with errors that name the cell.
 
-use super::{AskedSettings, NewResponse, RequestKey, RequestParts, Standing, StoreError, StoredResponse, Subject};
+use super::{
+    AskedSettings, Lane, NewResponse, RequestKey, RequestParts, Standing, StoreError, StoredResponse, Subject,
+};
 use crate::unit::UnitId;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, ValueRef};
@@ -29,17 +31,21 @@ pub(super) const USAGE: Column = Column(11, "usage");
 pub(super) const CREATED_AT: Column = Column(12, "created_at");
 const ATTEMPTS: Column = Column(13, "attempts");
 const LATENCY: Column = Column(14, "latency_ms");
+pub(super) const LANE: Column = Column(15, "lane");
 /// The body, or its length in bytes.
-pub(super) const BODY: Column = Column(15, "body");
+pub(super) const BODY: Column = Column(16, "body");
 
 /// The columns of an answer in a file of `format`, without its body; what a format does not have is null.
 pub(super) fn columns(format: i64) -> &'static str {
     match format {
         1 => {
-            "id, key, provider, model, endpoint, task, NULL, run, request, NULL, status, usage, created_at, attempts, latency_ms"
+            "id, key, provider, model, endpoint, task, NULL, run, request, NULL, status, usage, created_at, attempts, latency_ms, NULL"
+        }
+        2 => {
+            "id, key, provider, model, endpoint, task, unit, run, request, checksum, status, usage, created_at, attempts, latency_ms, NULL"
         }
         _ => {
-            "id, key, provider, model, endpoint, task, unit, run, request, checksum, status, usage, created_at, attempts, latency_ms"
+            "id, key, provider, model, endpoint, task, unit, run, request, checksum, status, usage, created_at, attempts, latency_ms, lane"
         }
     }
 }
@@ -87,13 +93,20 @@ impl RequestCell {
 
 /// The columns that a checksum is made of, in its order. A superseded answer's key is taken as that of its request.
 pub(super) const SUMMED: &str = "substr(key, 1, 64), provider, model, endpoint, task, unit, run, request, status, usage, created_at, attempts, \
-    latency_ms, body";
+    latency_ms, body, lane";
 
-/// A checksum of an answer: tells whether it is still what was stored.
+/// How many these are.
+const SUMMED_COLUMNS: usize = 15;
+
+/// What `response.lane` holds of an answer of the batch lane; of others it holds nothing.
+pub(super) const BATCH: &str = "batch";
+
+/// A checksum of an answer: tells whether it is still what was stored. An answer of no lane has the sum that it had before there were lanes.
 pub(super) fn checksum<'v>(cells: impl IntoIterator<Item = ValueRef<'v>>) -> i64 {
     let mut hasher = blake3::Hasher::new();
-    for cell in cells {
+    for (at, cell) in cells.into_iter().enumerate() {
         match cell {
+            ValueRef::Null if at + 1 == SUMMED_COLUMNS => continue,
             ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
                 hasher.update(&(bytes.len() as u64).to_le_bytes());
                 hasher.update(bytes)
@@ -167,13 +180,25 @@ impl Cells<'_> {
             created_at: self.parse(CREATED_AT)?,
             attempts: self.count(ATTEMPTS)?,
             latency: Duration::from_millis(self.count(LATENCY)?),
+            lane: self.lane()?,
         };
         Ok(StoredResponse { id, response })
     }
 
+    /// The way that the answer came: what knows of no other lane says none.
+    pub(super) fn lane(&self) -> Result<Lane, StoreError> {
+        match self.get::<Option<String>>(LANE)?.as_deref() {
+            None => Ok(Lane::Direct),
+            Some(BATCH) => Ok(Lane::Batch),
+            Some(_) => Err(self.bad(LANE, &"not a lane")),
+        }
+    }
+
     fn checksum(&self) -> i64 {
-        let summed =
-            [PROVIDER, MODEL, ENDPOINT, TASK, UNIT, RUN, REQUEST, STATUS, USAGE, CREATED_AT, ATTEMPTS, LATENCY, BODY];
+        let summed = [
+            PROVIDER, MODEL, ENDPOINT, TASK, UNIT, RUN, REQUEST, STATUS, USAGE, CREATED_AT, ATTEMPTS, LATENCY, BODY,
+            LANE,
+        ];
         let cell = |column: Column| self.row.get_ref(column.0).unwrap_or(ValueRef::Null);
         let key = match cell(KEY) {
             ValueRef::Text(key) => ValueRef::Text(&key[..key.len().min(64)]),

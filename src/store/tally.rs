@@ -69,7 +69,7 @@ impl Tally {
         self.usage += entry.usage.unwrap_or_default();
         self.usage_unknown += u64::from(entry.usage.is_none());
         // One answer is one request, so that tiers of a price are those that it reached.
-        self.cost.add(price.zip(entry.usage).map(|(price, usage)| price.cost(&usage)));
+        self.cost.add(price.zip(entry.usage).map(|(price, usage)| entry.lane.cost(price, &usage)));
         (self.cost_usd, self.cost_unknown) = (self.cost.usd(), self.cost.unknown());
         self.oldest = Some(self.oldest.map_or(entry.created_at, |oldest| oldest.min(entry.created_at)));
         self.newest = Some(self.newest.map_or(entry.created_at, |newest| newest.max(entry.created_at)));

@@ -24,6 +24,7 @@ pub(super) fn response(number: u64) -> NewResponse {
         created_at: "2026-11-21T10:00:00.5Z".parse().unwrap(),
         attempts: 2,
         latency: Duration::from_millis(840),
+        lane: Lane::Direct,
     }
 }
 
@@ -161,7 +162,7 @@ fn a_later_format_is_told() {
     drop(Store::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
     let error = Store::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 3, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -287,7 +288,7 @@ async fn a_store_of_format_1_is_brought_up_to_date_and_loses_nothing() {
     let times: Vec<&str> = superseded.iter().map(|key| &key[64..]).collect();
     assert_eq!(times, ["#2026-11-21T13:34:25.651966283Z", "#2026-11-21T13:34:25.674285471Z"]);
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     assert_eq!(store.put(response(1)).await.unwrap(), Kept::New);
     assert_eq!(store.get(&response(1).key).unwrap().unwrap().response, response(1));
 }
@@ -301,7 +302,7 @@ fn many_processes_may_bring_the_same_store_up_to_date() {
             store.join().unwrap().unwrap();
         }
     });
-    assert_eq!(Reader::open(&path).unwrap().format(), 2);
+    assert_eq!(Reader::open(&path).unwrap().format(), 3);
 }
 
 #[test]
@@ -363,4 +364,33 @@ async fn no_reader_waits_for_another() {
     store.put(response(2)).await.unwrap();
     assert!(store.get(&response(2).key).unwrap().is_some(), "one that was kept sees what came since");
     assert_eq!(store.idle.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_store_of_format_2_is_brought_up_to_date_and_its_answers_are_what_was_stored() {
+    let (_folder, path) = place();
+    let store = Store::open(&path).unwrap();
+    store.put(response(1)).await.unwrap();
+    drop(store);
+    let connection = Connection::open(&path).unwrap();
+    let back = "ALTER TABLE response DROP COLUMN lane; DROP TABLE job_request; DROP TABLE job; PRAGMA user_version = 2";
+    connection.execute_batch(back).unwrap();
+    drop(connection);
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!((reader.format(), reader.get(&response(1).key).unwrap().unwrap().response), (2, response(1)));
+    drop(reader);
+    let merged = merge::merge(&path.with_file_name("other.db"), &path).unwrap();
+    assert_eq!((merged.added, merged.damaged), (1, 0));
+    for path in [path.clone(), path.with_file_name("other.db")] {
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.get(&response(1).key).unwrap().unwrap().response, response(1));
+        let batch = NewResponse { lane: Lane::Batch, ..response(2) };
+        store.put(batch.clone()).await.unwrap();
+        assert_eq!(store.get(&batch.key).unwrap().unwrap().response, batch);
+    }
+    // The lane decides the cost, so the checksum is over it as well.
+    Connection::open(&path).unwrap().execute("UPDATE response SET lane = NULL", []).unwrap();
+    let store = Store::open(&path).unwrap();
+    assert!(matches!(store.get(&response(2).key), Err(StoreError::Altered { .. })));
+    assert_eq!(store.get(&response(1).key).unwrap().unwrap().response, response(1));
 }

@@ -3,8 +3,8 @@
 //! A group is whatever has gathered while the last one was written, up to [`GROUP`] rows. So a lone row waits for nothing, and under load
 //! one flush of the disk serves many rows: the slower the disk, the larger the groups.
 
-use super::row::{RequestCell, checksum, superseded_key};
-use super::{Evaluation, Kept, ModelFact, NewResponse, RequestKey, Standing, StoreError};
+use super::row::{BATCH, RequestCell, checksum, superseded_key};
+use super::{Evaluation, Kept, Lane, ModelFact, NewResponse, RequestKey, Standing, StoreError};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
@@ -205,7 +205,9 @@ pub(super) fn insert_response(
         created_at,
         attempts,
         latency,
+        lane,
     } = response;
+    let lane = (*lane == Lane::Batch).then_some(BATCH);
     let usage = usage.as_ref().map(json).transpose()?;
     let latency = i64::try_from(latency.as_millis()).unwrap_or(i64::MAX);
     let (key, created_at) = (key.to_string(), created_at.to_string());
@@ -228,6 +230,7 @@ pub(super) fn insert_response(
         ValueRef::Integer(i64::from(*attempts)),
         ValueRef::Integer(latency),
         text(body),
+        or_null(lane),
     ]);
     let key = match standing {
         Standing::Superseded => superseded_key(&key, &created_at),
@@ -236,11 +239,11 @@ pub(super) fn insert_response(
     let inserted = transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO response
-             (key, provider, model, endpoint, task, unit, run, request, body, checksum, status, usage, created_at, attempts, latency_ms)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             (key, provider, model, endpoint, task, unit, run, request, body, checksum, status, usage, created_at, attempts, latency_ms, lane)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )?
         .execute(params![
-            key, provider, model, endpoint, task, unit, run, request, body, checksum, status, usage, created_at, attempts, latency,
+            key, provider, model, endpoint, task, unit, run, request, body, checksum, status, usage, created_at, attempts, latency, lane,
         ])?;
     Ok(if inserted == 1 { Kept::New } else { Kept::Earlier })
 }
