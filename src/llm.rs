@@ -217,7 +217,7 @@ pub enum Fault {
     Refused(String),
     /// The model lacks something that can be left out; see [`Fault::unless_left_out`].
     Lacks(Feature, String),
-    /// The request is refused for a reason that would hold for every unit.
+    /// The request is refused, and asking again would not help: for its own sake, or for something that all units share.
     BadRequest(String),
 }
 

@@ -1,6 +1,7 @@
 //! One request to a model: from the store if it was ever answered, else over the wire, paced and retried. An answer is in the store
 //! before anyone sees it.
 
+mod refusals;
 mod request_key;
 
 pub use request_key::request_key;
@@ -18,6 +19,7 @@ use crate::store::{
     Kept, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
 };
 use jiff::{SignedDuration, Timestamp};
+use refusals::Refusals;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -92,6 +94,7 @@ pub struct Asker {
     lacking: RwLock<Lacking>,
     notes: Mutex<Vec<String>>,
     answers: AtomicU64,
+    refusals: Refusals,
     /// Whether people have been told of the outage that there is.
     outage_noted: AtomicBool,
     /// No new request is sent once this is cancelled.
@@ -126,6 +129,7 @@ impl Asker {
             lacking: RwLock::new(lacking),
             notes: Mutex::new(Vec::new()),
             answers: AtomicU64::new(0),
+            refusals: Refusals::default(),
             outage_noted: AtomicBool::new(false),
             wind_down: CancellationToken::new(),
             abandon: CancellationToken::new(),
@@ -156,6 +160,19 @@ impl Asker {
                 notes.push(lack_in_words(feature).to_owned());
             }
         }
+    }
+
+    /// What the server said where it called all requests bad and this model has never answered any: the run has come to nothing.
+    pub fn refused_throughout(&self) -> Result<Option<String>, StoreError> {
+        let Some(said) = self.refusals.said() else { return Ok(None) };
+        Ok((!self.has_answered()?).then_some(said))
+    }
+
+    /// Whether this model has answered anything, in this run or an earlier one.
+    fn has_answered(&self) -> Result<bool, StoreError> {
+        let model = &self.model;
+        Ok(self.answers.load(Ordering::Relaxed) > 0
+            || self.store.knows(&model.name.provider, &model.endpoint.base_url, &model.name.model)?)
     }
 
     /// The stored answer to the request with this key, if there is one.
@@ -196,6 +213,7 @@ impl Asker {
         if outcome.is_ok() {
             lead.answered();
             self.answers.fetch_add(1, Ordering::Relaxed);
+            self.refusals.answered();
             self.outage_noted.store(false, Ordering::Relaxed);
         }
         outcome
@@ -287,7 +305,15 @@ impl Asker {
                         });
                         (reason, after)
                     }
-                    Fault::Stop(message) | Fault::BadRequest(message) => return Err(self.stop(message)),
+                    Fault::Stop(message) => return Err(self.stop(message)),
+                    Fault::BadRequest(message) => {
+                        permit.end(Outcome::Answered);
+                        let has_answered = self.has_answered()?;
+                        if let Some(why) = self.refusals.refused(&purpose.subject.unit, &message, has_answered) {
+                            return Err(self.stop(why));
+                        }
+                        return unit(Status::Failed, format!("the server takes no such request: {message}"), attempts);
+                    }
                     Fault::TooLong(message) => {
                         permit.end(Outcome::Answered);
                         return unit(Status::Failed, format!("too long for the model: {message}"), attempts);
