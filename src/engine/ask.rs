@@ -238,6 +238,7 @@ impl Asker {
                 permit = self.pacer.admit(size) => permit,
             };
             let permit = permit.map_err(|outage| self.stop(outage.to_string()))?;
+            let is_look = permit.is_look();
             let lacking = self.lacking();
             let http = self.model.adapter.encode(&self.model.endpoint.base_url, request, &lacking);
             let sent = tokio::select! {
@@ -303,6 +304,12 @@ impl Asker {
                             true => Outcome::Overloaded(&reason),
                             false => Outcome::Failed(&reason),
                         });
+                        // It went to look whether a pause that others were asked for is over.
+                        if is_look && too_fast {
+                            in_outage += 1;
+                            self.wait(after.unwrap_or_default().min(LONGEST_WAIT)).await?;
+                            continue;
+                        }
                         (reason, after)
                     }
                     Fault::Stop(message) => return Err(self.stop(message)),
