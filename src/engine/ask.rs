@@ -378,12 +378,13 @@ impl Asker {
 
     /// Whether a request that did not get through can be sent again; else why the run ends.
     fn transport_fault(&self, error: &TransportError, attempts: u32) -> Result<(), AskError> {
+        let was_reached = self.answers.load(Ordering::Relaxed) > 0;
         let connects = matches!(error, TransportError::Connect { .. });
-        if connects {
+        if connects || matches!(error, TransportError::TooLarge { .. }) {
             self.nobody_there(&error.to_string())?;
         }
-        let given_up = connects && self.answers.load(Ordering::Relaxed) == 0 && attempts >= CONNECTS_BEFORE_GIVING_UP;
-        if given_up || !error.can_pass() { Err(self.stop(error.to_string())) } else { Ok(()) }
+        let given_up = connects && !was_reached && attempts >= CONNECTS_BEFORE_GIVING_UP;
+        if given_up || !error.can_pass(was_reached) { Err(self.stop(error.to_string())) } else { Ok(()) }
     }
 
     /// Ends the run where nothing was ever answered and all that comes back is no sign of a server that could.

@@ -324,12 +324,22 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_utf_8_cost_no_answer() {
+        let body = b"\xef\xbb\xbf{\"choices\":[{\"message\":{\"content\":\"a\xff\xc3b\"},\"finish_reason\":\"stop\"}]}";
+        let response = OpenAi.decode(body).unwrap();
+        assert_eq!(response.text, "a\u{fffd}\u{fffd}b");
+        assert_eq!(OpenAi.decode(String::from_utf8_lossy(body).as_bytes()).unwrap(), response, "as it is stored");
+    }
+
+    #[test]
     fn what_is_no_answer_says_what_it_is() {
         let says = |body: &str| OpenAi.decode(body.as_bytes()).unwrap_err().to_string();
         assert_eq!(says(""), "unreadable answer: the body is empty");
         let page = says(&format!("<html>{}</html>", "x".repeat(200)));
-        assert!(page.starts_with("unreadable answer: no JSON; it begins with: <html>xxx"), "{page}");
-        assert!(page.chars().count() < 150, "{page}");
+        assert!(page.starts_with("unreadable answer: no JSON but a web page (`xxx"), "{page}");
+        assert!(page.chars().count() < 250, "{page}");
+        let portal = says("<!DOCTYPE html><title>Welcome to\n the lounge</title>");
+        assert!(portal.contains("(`Welcome to the lounge`): is the base URL right, and"), "{portal}");
         assert_eq!(says("[1]"), "unreadable answer: no JSON object; it begins with: [1]");
         assert_eq!(says(r#"{"choices":[]}"#), r#"unreadable answer: no `choices[0]`; it begins with: {"choices":[]}"#);
         let billed = decoded(r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}"#);
