@@ -447,6 +447,7 @@ fn lack_in_words(feature: Feature) -> &'static str {
     match feature {
         Feature::Temperature => "the model takes no temperature; it is left out",
         Feature::OutputLimit => "the model does not take the usual output limit; its older name is used",
+        Feature::SchemaForm => "the server takes a JSON schema in its older form only; it goes into the prompt as well",
         Feature::AnswerSchema => "the server takes no JSON schema; it goes into the prompt",
         Feature::CacheMark => "the server takes no cache marks; they are left out",
         Feature::SystemTurn => "the model takes no system text; it opens the user's turn",

@@ -125,6 +125,11 @@ impl Said {
                 Some(feature) => Fault::Lacks(feature, self.line()),
                 None => Fault::BadRequest(self.line()),
             },
+            // A framework that calls its own refusal of a request's form an error of the server.
+            500 if self.mentions(&["validation error"]) && self.mentions(&["'body'"]) => match self.feature() {
+                Some(feature) => Fault::Lacks(feature, self.line()),
+                None => self.busy(wait(header)),
+            },
             501 => Fault::Lacks(self.feature().unwrap_or(Feature::AnswerSchema), self.line()),
             409 | 500..=599 if never_again => Fault::BadRequest(self.line()),
             408 | 409 | 425 | 429 | 500..=599 => self.busy(wait(header)),
