@@ -1,7 +1,7 @@
 //! From a model's text to a codebook's fields, or to the reason why it is no answer. Free and repeatable: it asks nobody.
 //!
-//! Only what cannot change a value is forgiven: a code fence, prose around the object, a trailing comma. Such an answer is marked as
-//! repaired. Evidence is checked against the session.
+//! Only what cannot change a value is forgiven: a code fence, prose around the object, a trailing comma, a line break in a text that is not
+//! escaped. Such an answer is marked as repaired. Evidence is checked against the session.
 
 use crate::codebook::{Codebook, Field, FieldKind};
 use crate::session::{EventBody, Session};
@@ -191,15 +191,18 @@ fn members(
         .collect()
 }
 
+/// A JSON object, and what had to be forgiven to read it.
+type Mended = (Map<String, Value>, Option<&'static str>);
+
 /// The JSON object in a text, and what had to be forgiven to find it.
-fn object(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), AnswerError> {
+fn object(text: &str) -> Result<Mended, AnswerError> {
     let trimmed = text.trim();
     let syntax = match serde_json::from_str::<Value>(trimmed) {
         Ok(Value::Object(object)) => return Ok((object, None)),
         Ok(_) => return Err(AnswerError::NoObject),
         Err(error) => error,
     };
-    let mut found: Option<(Map<String, Value>, bool, std::ops::Range<usize>)> = None;
+    let mut found: Option<(Mended, std::ops::Range<usize>)> = None;
     let (mut broken, mut from) = (None, 0);
     while let Some(span) = balanced(trimmed, from) {
         from = span.end;
@@ -208,12 +211,12 @@ fn object(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), Answ
             Ok(_) if found.is_some() => {
                 return Err(AnswerError::Syntax("there is more than one JSON object".to_owned()));
             }
-            Ok((object, comma)) => found = Some((object, comma, span)),
+            Ok(mended) => found = Some((mended, span)),
             // Braces in prose are no answer; they are one's syntax error only if nothing else is there.
             Err(error) => broken = broken.or(Some(error)),
         }
     }
-    let Some((object, comma, span)) = found else {
+    let Some(((object, mended), span)) = found else {
         let started = trimmed.contains('{');
         let reason = broken.unwrap_or(syntax);
         return Err(if started { AnswerError::Syntax(reason.to_string()) } else { AnswerError::NoObject });
@@ -223,20 +226,21 @@ fn object(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), Answ
         return Err(AnswerError::Syntax("there is more than one JSON object".to_owned()));
     }
     let fenced = trimmed[..span.start].contains("```") && trimmed[span.end..].contains("```");
-    let what = match (comma, fenced) {
-        (true, _) => "trailing comma removed",
-        (false, true) => "code fence removed",
-        (false, false) => "text around the object removed",
+    let what = match (mended, fenced) {
+        (Some(what), _) => what,
+        (None, true) => "code fence removed",
+        (None, false) => "text around the object removed",
     };
     Ok((object, Some(what)))
 }
 
-/// An object as it is, or without its trailing commas.
-fn lenient(text: &str) -> Result<(Map<String, Value>, bool), serde_json::Error> {
+/// An object as it is, or mended, and what had to be done.
+fn lenient(text: &str) -> Result<Mended, serde_json::Error> {
     match serde_json::from_str(text) {
-        Ok(object) => Ok((object, false)),
+        Ok(object) => Ok((object, None)),
         Err(error) => {
-            serde_json::from_str(&without_trailing_commas(text)).map(|object| (object, true)).map_err(|_| error)
+            let (text, what) = mended(text);
+            serde_json::from_str(&text).map(|object| (object, what)).map_err(|_| error)
         }
     }
 }
@@ -263,21 +267,32 @@ fn balanced(text: &str, from: usize) -> Option<std::ops::Range<usize>> {
     None
 }
 
-/// Drops commas that stand directly before a closing bracket, outside strings.
-fn without_trailing_commas(text: &str) -> String {
+/// Drops commas that stand directly before a closing bracket, outside strings, and escapes control characters within them: models that are
+/// held to no grammar break lines in a text, and some servers' grammars let any character pass there.
+fn mended(text: &str) -> (String, Option<&'static str>) {
     let mut out = String::with_capacity(text.len());
-    let (mut in_string, mut escaped) = (false, false);
+    let (mut in_string, mut escaped, mut what) = (false, false, None);
     for (at, c) in text.char_indices() {
         match c {
+            '\0'..' ' if in_string => {
+                // A backslash before it has escaped nothing.
+                out.push_str(if escaped { "\\" } else { "" });
+                out.push_str(&format!("\\u{:04x}", u32::from(c)));
+                (escaped, what) = (false, what.or(Some("control characters in a text escaped")));
+                continue;
+            }
             _ if escaped => escaped = false,
             '\\' if in_string => escaped = true,
             '"' => in_string = !in_string,
-            ',' if !in_string && text[at + 1..].trim_start().starts_with(['}', ']']) => continue,
+            ',' if !in_string && text[at + 1..].trim_start().starts_with(['}', ']']) => {
+                what = Some("trailing comma removed");
+                continue;
+            }
             _ => {}
         }
         out.push(c);
     }
-    out
+    (out, what)
 }
 
 /// Checks citations: the event must have been shown, and its words must hold the quote, white space aside.

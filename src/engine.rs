@@ -213,7 +213,10 @@ pub async fn run(
     drop(prepared);
     let produced = preparation.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     ended?;
-    let Pipeline { asker, writers, stopped, .. } = pipeline;
+    let Pipeline { asker, writers, mut stopped, .. } = pipeline;
+    if let Some(asker) = asker.as_ref().filter(|_| stopped.is_none() && !interrupted) {
+        stopped = asker.refused_throughout()?.map(|said| AskError::Stop(Stopped::Trouble(said)));
+    }
     let notes = asker.as_ref().map(|asker| asker.known_lacks()).unwrap_or_default();
     let mut totals = Vec::new();
     for (at, (task, writer)) in plan.tasks.iter().zip(writers).enumerate() {

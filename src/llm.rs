@@ -106,7 +106,7 @@ impl Request {
         }
         turns.retain(|turn| !turn.parts.is_empty());
 
-        if lacking.contains(&Feature::AnswerSchema) {
+        if lacking.contains(&Feature::AnswerSchema) || lacking.contains(&Feature::SchemaForm) {
             let part = Part { text: format!("\n\n{}", self.schema.in_words()), cache_mark: false };
             match turns.last_mut() {
                 Some(turn) if turn.role == Role::User => turn.parts.push(part),
@@ -189,6 +189,9 @@ pub enum Feature {
     Temperature,
     /// The output limit under its usual name (`max_completion_tokens` at OpenAI: then `max_tokens` is tried).
     OutputLimit,
+    /// The usual form of structured output (`json_schema` at OpenAI): then its older form is tried, and the schema goes into the prompt as
+    /// well, since not every server heeds it there.
+    SchemaForm,
     /// Structured output: then the schema goes into the prompt.
     AnswerSchema,
     /// `cache_control` marks.
@@ -220,7 +223,7 @@ pub enum Fault {
     Refused(String),
     /// The model lacks something that can be left out; see [`Fault::unless_left_out`].
     Lacks(Feature, String),
-    /// The request is refused for a reason that would hold for every unit.
+    /// The request is refused, and asking again would not help: for its own sake, or for something that all units share.
     BadRequest(String),
 }
 
@@ -229,6 +232,9 @@ impl Fault {
     /// leaving it out was no help.
     pub fn unless_left_out(self, lacking: &Lacking) -> Fault {
         match self {
+            Fault::Lacks(Feature::SchemaForm, reason) if lacking.contains(&Feature::SchemaForm) => {
+                Fault::Lacks(Feature::AnswerSchema, reason).unless_left_out(lacking)
+            }
             Fault::Lacks(feature, reason) if lacking.contains(&feature) => Fault::BadRequest(reason),
             other => other,
         }
@@ -363,6 +369,15 @@ mod tests {
         assert_eq!(fault().unless_left_out(&Lacking::from([Feature::Temperature])), fault());
         let again = fault().unless_left_out(&Lacking::from([Feature::OutputLimit]));
         assert_eq!(again, Fault::BadRequest("m".to_owned()));
+    }
+
+    #[test]
+    fn the_older_form_of_a_schema_is_tried_before_none() {
+        let fault = || Fault::Lacks(Feature::SchemaForm, "m".to_owned());
+        let lacking = Lacking::from([Feature::SchemaForm]);
+        assert_eq!(fault().unless_left_out(&lacking), Fault::Lacks(Feature::AnswerSchema, "m".to_owned()));
+        let lacking = Lacking::from([Feature::SchemaForm, Feature::AnswerSchema]);
+        assert_eq!(fault().unless_left_out(&lacking), Fault::BadRequest("m".to_owned()));
     }
 
     #[test]

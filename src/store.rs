@@ -246,6 +246,11 @@ impl Store {
         self.read(|reader| reader.facts(provider, endpoint, model))
     }
 
+    /// Whether this model, at this endpoint, has ever answered anything.
+    pub fn knows(&self, provider: &str, endpoint: &str, model: &str) -> Result<bool, StoreError> {
+        self.read(|reader| reader.knows(provider, endpoint, model))
+    }
+
     /// Writes lines into the ledger, all or none; returns once they are on the disk. Blocks its thread for that long.
     pub fn record_evaluations(&self, evaluations: Vec<Evaluation>) -> Result<(), StoreError> {
         self.writer.write_blocking(Job::Evaluations(evaluations)).map(|_| ())

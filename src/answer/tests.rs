@@ -66,6 +66,20 @@ fn what_cannot_change_a_value_is_forgiven_and_said() {
 }
 
 #[test]
+fn a_line_break_that_is_not_escaped_is_a_part_of_its_text() {
+    for (written, meant) in [("one\ntwo\ttabs\0", "one\ntwo\ttabs\0"), ("a \\\\\n b \\\" c\u{1}", "a \\\n b \" c\u{1}")]
+    {
+        let text = format!("{{\n\"reason\": \"{written}\",\n\t\"label\": \"a\"\n}}");
+        let answer = read(&simple(), &text).unwrap_or_else(|error| panic!("{error}: {text:?}"));
+        assert_eq!(answer.fields["reason"], json!(meant));
+        assert_eq!(answer.repaired, Some("control characters in a text escaped"));
+    }
+    // A backslash before a line break is an escape in other languages.
+    let answer = read(&simple(), "{\"reason\": \"a\\\nb\", \"label\": \"a\"}").unwrap();
+    assert_eq!(answer.fields["reason"], json!("a\\\nb"));
+}
+
+#[test]
 fn a_comma_within_a_text_stays() {
     let answer = read(&simple(), r#"{"reason": "x,} y,]", "label": "a",}"#).unwrap();
     assert_eq!(answer.fields["reason"], json!("x,} y,]"));

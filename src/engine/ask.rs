@@ -1,6 +1,7 @@
 //! One request to a model: from the store if it was ever answered, else over the wire, paced and retried. An answer is in the store
 //! before anyone sees it.
 
+mod refusals;
 mod request_key;
 
 pub use request_key::request_key;
@@ -19,6 +20,7 @@ use crate::store::{
     Kept, Lane, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
 };
 use jiff::{SignedDuration, Timestamp};
+use refusals::Refusals;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,8 +70,12 @@ enum Attempt {
     Answered(Box<(Answer, Response)>),
     /// It can be sent again, after this time if the server names one.
     Failed { reason: String, after: Option<Duration> },
+    /// The server has asked for a pause, which is not over; it can be sent again after this time.
+    StillPaused(Duration),
     /// The model lacks something; it can be sent again without that.
     Learnt,
+    /// The server says that it is no request that it can do anything with.
+    BadRequest(String),
     /// It will never be answered.
     Unanswerable { status: Status, reason: String },
 }
@@ -127,6 +133,7 @@ pub struct Asker {
     lacking: RwLock<Lacking>,
     notes: Mutex<Vec<String>>,
     answers: AtomicU64,
+    refusals: Refusals,
     /// Whether people have been told of the outage that there is.
     outage_noted: AtomicBool,
     /// No new request is sent once this is cancelled.
@@ -163,6 +170,7 @@ impl Asker {
             lacking: RwLock::new(lacking),
             notes: Mutex::new(Vec::new()),
             answers: AtomicU64::new(0),
+            refusals: Refusals::default(),
             outage_noted: AtomicBool::new(false),
             wind_down: CancellationToken::new(),
             abandon: CancellationToken::new(),
@@ -192,6 +200,19 @@ impl Asker {
                 self.note(lack_in_words(feature).to_owned());
             }
         }
+    }
+
+    /// What the server said where it called all requests bad and this model has never answered any: the run has come to nothing.
+    pub fn refused_throughout(&self) -> Result<Option<String>, StoreError> {
+        let Some(said) = self.refusals.said() else { return Ok(None) };
+        Ok((!self.has_answered()?).then_some(said))
+    }
+
+    /// Whether this model has answered anything, in this run or an earlier one.
+    fn has_answered(&self) -> Result<bool, StoreError> {
+        let model = &self.model;
+        Ok(self.answers.load(Ordering::Relaxed) > 0
+            || self.store.knows(&model.name.provider, &model.endpoint.base_url, &model.name.model)?)
     }
 
     /// The stored answer to the request with this key, if there is one.
@@ -232,6 +253,7 @@ impl Asker {
         if outcome.is_ok() {
             lead.answered();
             self.answers.fetch_add(1, Ordering::Relaxed);
+            self.refusals.answered();
             self.outage_noted.store(false, Ordering::Relaxed);
         }
         outcome
@@ -276,8 +298,21 @@ impl Asker {
                 Attempt::Unanswerable { status, reason } => {
                     return Err(AskError::Unit(Unanswered { status, reason, attempts }));
                 }
+                Attempt::BadRequest(message) => {
+                    let has_answered = self.has_answered()?;
+                    if let Some(why) = self.refusals.refused(&purpose.subject.unit, &message, has_answered) {
+                        return Err(self.stop(Stopped::Trouble(why)));
+                    }
+                    let reason = format!("the server takes no such request: {message}");
+                    return Err(AskError::Unit(Unanswered { status: Status::Failed, reason, attempts }));
+                }
                 Attempt::Learnt => {
                     attempts -= 1;
+                    continue;
+                }
+                Attempt::StillPaused(wait) => {
+                    in_outage += 1;
+                    self.wait(wait).await?;
                     continue;
                 }
                 Attempt::Failed { reason, after } => (reason, after),
@@ -314,6 +349,7 @@ impl Asker {
             permit = self.pacer.admit(size) => permit,
         };
         let permit = permit.map_err(|outage| self.stop(Stopped::Trouble(outage.to_string())))?;
+        let is_look = permit.is_look();
         let lacking = self.lacking();
         let http = self.model.adapter.encode(&self.model.endpoint.base_url, request, &lacking);
         reservation.sent();
@@ -370,9 +406,17 @@ impl Asker {
                     true => Outcome::Overloaded(&reason),
                     false => Outcome::Failed(&reason),
                 });
+                // It went to look whether a pause that others were asked for is over.
+                if is_look && too_fast {
+                    return Ok(Attempt::StillPaused(after.unwrap_or_default().min(LONGEST_WAIT)));
+                }
                 Ok(Attempt::Failed { reason, after })
             }
-            Fault::Stop(message) | Fault::BadRequest(message) => Err(self.stop(Stopped::Trouble(message))),
+            Fault::Stop(message) => Err(self.stop(Stopped::Trouble(message))),
+            Fault::BadRequest(message) => {
+                permit.end(Outcome::Answered);
+                Ok(Attempt::BadRequest(message))
+            }
             Fault::TooLong(message) => {
                 permit.end(Outcome::Answered);
                 let reason = format!("too long for the model: {message}");
@@ -424,12 +468,17 @@ impl Asker {
 
     /// Whether a request that did not get through can be sent again; else why the run ends.
     fn transport_fault(&self, error: &TransportError, attempts: u32) -> Result<(), AskError> {
+        let was_reached = self.answers.load(Ordering::Relaxed) > 0;
         let connects = matches!(error, TransportError::Connect { .. });
-        if connects {
+        if connects || matches!(error, TransportError::TooLarge { .. }) {
             self.nobody_there(&error.to_string())?;
         }
-        let given_up = connects && self.answers.load(Ordering::Relaxed) == 0 && attempts >= CONNECTS_BEFORE_GIVING_UP;
-        if given_up || !error.can_pass() { Err(self.stop(Stopped::Trouble(error.to_string()))) } else { Ok(()) }
+        let given_up = connects && !was_reached && attempts >= CONNECTS_BEFORE_GIVING_UP;
+        if given_up || !error.can_pass(was_reached) {
+            Err(self.stop(Stopped::Trouble(error.to_string())))
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the run where nothing was ever answered and all that comes back is no sign of a server that could.
@@ -499,6 +548,7 @@ fn lack_in_words(feature: Feature) -> &'static str {
     match feature {
         Feature::Temperature => "the model takes no temperature; it is left out",
         Feature::OutputLimit => "the model does not take the usual output limit; its older name is used",
+        Feature::SchemaForm => "the server takes a JSON schema in its older form only; it goes into the prompt as well",
         Feature::AnswerSchema => "the server takes no JSON schema; it goes into the prompt",
         Feature::CacheMark => "the server takes no cache marks; they are left out",
         Feature::SystemTurn => "the model takes no system text; it opens the user's turn",

@@ -5,6 +5,7 @@
 use super::HttpRequest;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{StatusCode, Url};
+use rustls::CertificateError;
 use secrecy::{ExposeSecret, SecretString};
 use std::error::Error;
 use std::io;
@@ -19,7 +20,9 @@ const STREAMS: usize = 80;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-const BODY_LIMIT: usize = 64 << 20;
+/// No answer of ours is near it, and hundreds of endless ones at once still fit into memory.
+const BODY_LIMIT: usize = 8 << 20;
+const USUAL_BODY: usize = 64 << 10;
 const USER_AGENT: &str = concat!("interrater/", env!("CARGO_PKG_VERSION"));
 
 /// What a server answered, with whatever status.
@@ -140,16 +143,18 @@ impl TransportError {
         }
     }
 
-    /// Whether the same request may succeed a little later.
+    /// Whether the same request may succeed a little later. `was_reached` says whether this host has answered before.
     ///
-    /// The names of hosts, certificates and addresses are as wrong in a minute as they are now.
-    pub fn can_pass(&self) -> bool {
+    /// Names of hosts and certificates are as wrong in a minute as they are now, unless they were right: then it is the network that has
+    /// changed, and it may change again. Addresses are what they are.
+    pub fn can_pass(&self, was_reached: bool) -> bool {
         match self {
-            TransportError::Timeout { .. } | TransportError::Connect { .. } | TransportError::Lost { .. } => true,
-            TransportError::Dns { .. }
-            | TransportError::Tls { .. }
-            | TransportError::TooLarge { .. }
-            | TransportError::Redirect { .. }
+            TransportError::Timeout { .. }
+            | TransportError::Connect { .. }
+            | TransportError::Lost { .. }
+            | TransportError::TooLarge { .. } => true,
+            TransportError::Dns { .. } | TransportError::Tls { .. } => was_reached,
+            TransportError::Redirect { .. }
             | TransportError::Address { .. }
             | TransportError::Header { .. }
             | TransportError::Setup { .. } => false,
@@ -209,7 +214,8 @@ impl Client {
         if told.is_some_and(|length: usize| length > self.body_limit) {
             return Err(too_large());
         }
-        let mut body = Vec::with_capacity(told.unwrap_or(0));
+        // No more than most answers need: what is told need not come.
+        let mut body = Vec::with_capacity(told.unwrap_or(0).min(USUAL_BODY));
         while let Some(chunk) = response.chunk().await.map_err(|error| classify(host, &error))? {
             // What was told may be missing, and is the compressed length otherwise.
             if body.len() + chunk.len() > self.body_limit {
@@ -373,8 +379,8 @@ fn classify(host: &str, error: &reqwest::Error) -> TransportError {
     if error.is_dns() {
         return TransportError::Dns { host, reason };
     }
-    if chain(error).any(|error| error.is::<rustls::Error>()) {
-        return TransportError::Tls { host, reason };
+    if let Some(error) = chain(error).find_map(|error| error.downcast_ref::<rustls::Error>()) {
+        return TransportError::Tls { host, reason: insecure(error) };
     }
     if error.is_connect() {
         // A server that hangs up amid the first words, as one does that restarts, is lost rather than absent; either may pass.
@@ -383,6 +389,36 @@ fn classify(host: &str, error: &reqwest::Error) -> TransportError {
         return TransportError::Connect { host, reason };
     }
     TransportError::Lost { host, reason }
+}
+
+/// Why there is no secure connection, and what can be done about the usual cases.
+fn insecure(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(why) => {
+            let way_out = match why {
+                CertificateError::UnknownIssuer => {
+                    "; if it is your own, name a file with the certificate that vouches for it in SSL_CERT_FILE"
+                }
+                CertificateError::NotValidYetContext { .. } | CertificateError::ExpiredContext { .. } => {
+                    "; is this machine's clock right?"
+                }
+                _ => "",
+            };
+            format!("its certificate is not accepted ({}){way_out}", words_of(why))
+        }
+        rustls::Error::InvalidMessage(_) => {
+            format!("it does not speak TLS there ({error}); is its base URL one with http:// ?")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A fault of a certificate. The usual ones are named in code alone.
+fn words_of(why: &CertificateError) -> String {
+    match why {
+        CertificateError::UnknownIssuer => "nobody whom this machine trusts has issued it".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// The errors of a chain, those included that an I/O error wraps and does not name as its source.

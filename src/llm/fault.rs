@@ -125,6 +125,11 @@ impl Said {
                 Some(feature) => Fault::Lacks(feature, self.line()),
                 None => Fault::BadRequest(self.line()),
             },
+            // A framework that calls its own refusal of a request's form an error of the server.
+            500 if self.mentions(&["validation error"]) && self.mentions(&["'body'"]) => match self.feature() {
+                Some(feature) => Fault::Lacks(feature, self.line()),
+                None => self.busy(wait(header)),
+            },
             501 => Fault::Lacks(self.feature().unwrap_or(Feature::AnswerSchema), self.line()),
             409 | 500..=599 if never_again => Fault::BadRequest(self.line()),
             408 | 409 | 425 | 429 | 500..=599 => self.busy(wait(header)),
@@ -220,14 +225,24 @@ pub(super) fn error_inside(root: &Value) -> Option<Unreadable> {
 }
 
 /// The JSON of an answer, or what its body begins with.
+///
+/// Bytes that are no UTF-8 are replaced rather than refused: the answer was paid for, and most of it can be read.
 pub(super) fn json(body: &[u8]) -> Result<Value, Unreadable> {
-    match serde_json::from_slice(body) {
+    let text = String::from_utf8_lossy(body);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    match serde_json::from_str(text) {
         Ok(value @ Value::Object(_)) => match error_inside(&value) {
             Some(error) => Err(error),
             None => Ok(value),
         },
         Ok(_) => Err(lacking("no JSON object", body)),
-        Err(_) if body.is_empty() => Err(Unreadable("the body is empty".to_owned())),
+        Err(_) if text.trim().is_empty() => Err(Unreadable("the body is empty".to_owned())),
+        Err(_) if text.trim_start().starts_with('<') => {
+            let page = clip(&without_keys(&plain(text)), QUOTE_CHARS);
+            Err(Unreadable(format!(
+                "no JSON but a web page (`{page}`): is the base URL right, and is there a portal or proxy that asks for something?"
+            )))
+        }
         Err(_) => Err(lacking("no JSON", body)),
     }
 }

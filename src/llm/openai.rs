@@ -50,7 +50,9 @@ impl Adapter for OpenAi {
         body.insert("model".to_owned(), json!(request.model));
         body.insert("messages".to_owned(), Value::Array(messages));
         if !lacking.contains(&Feature::AnswerSchema) {
-            body.insert("response_format".to_owned(), response_format(&request.schema));
+            let is_old = lacking.contains(&Feature::SchemaForm);
+            let format = if is_old { older_format(&request.schema) } else { response_format(&request.schema) };
+            body.insert("response_format".to_owned(), format);
         }
         if let Some(limit) = request.max_output_tokens {
             let name = if lacking.contains(&Feature::OutputLimit) { "max_tokens" } else { "max_completion_tokens" };
@@ -119,7 +121,13 @@ impl Adapter for OpenAi {
         if said.is(&["invalid_api_key", "model_not_found", "account_deactivated"]) {
             return Fault::Stop(said.line());
         }
-        said.by_status(header)
+        match said.by_status(header) {
+            // The server names what it takes instead.
+            Fault::Lacks(Feature::AnswerSchema, line) if said.mentions(&["json_object"]) => {
+                Fault::Lacks(Feature::SchemaForm, line)
+            }
+            other => other,
+        }
     }
 
     fn rate_limits(&self, header: HeaderLookup<'_>) -> RateLimits {
@@ -154,6 +162,11 @@ fn response_format(schema: &AnswerSchema) -> Value {
         name.push_str("answer");
     }
     json!({ "type": "json_schema", "json_schema": { "name": name, "strict": true, "schema": schema.json } })
+}
+
+/// The form of servers that know no `json_schema`: llama-cpp-python and some hosts of open models. Others take it without the schema.
+fn older_format(schema: &AnswerSchema) -> Value {
+    json!({ "type": "json_object", "schema": schema.json })
 }
 
 /// Content as a string or, at some servers, as parts; without the reasoning that a server left at its head.
@@ -254,6 +267,24 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_the_older_form_of_schemas_gets_it() {
+        let body = encoded(&request(), &[Feature::SchemaForm]);
+        assert_eq!(body["response_format"], json!({ "type": "json_object", "schema": request().schema.json }));
+        let text = body["messages"][1]["content"].as_str().unwrap();
+        assert!(text.contains(r#""required":["reason","label"]"#), "{text}");
+        // As llama-cpp-python says it, and as others do.
+        let said = r#"{"error":{"message":"[{'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text' or 'json_object'\"}] 1 validation error:\n  {'type': 'literal_error'}","type":"internal_server_error","param":null,"code":null}}"#;
+        assert!(matches!(fault(500, said), Fault::Lacks(Feature::SchemaForm, _)), "{:?}", fault(500, said));
+        let said = r#"{"error":{"message":"response_format.type: must be one of text, json_object"}}"#;
+        assert!(matches!(fault(400, said), Fault::Lacks(Feature::SchemaForm, _)));
+        // A server that is broken in some other way is asked again.
+        for said in ["1 validation error for the answer", "no schema in the database", "json_object"] {
+            let body = json!({ "error": { "message": said } }).to_string();
+            assert!(matches!(fault(500, &body), Fault::Busy { .. }), "{said}");
+        }
+    }
+
+    #[test]
     fn a_schema_name_is_made_acceptable() {
         let named = |name: &str| {
             let schema = AnswerSchema { name: name.to_owned(), json: json!({}) };
@@ -324,12 +355,22 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_no_utf_8_cost_no_answer() {
+        let body = b"\xef\xbb\xbf{\"choices\":[{\"message\":{\"content\":\"a\xff\xc3b\"},\"finish_reason\":\"stop\"}]}";
+        let response = OpenAi.decode(body).unwrap();
+        assert_eq!(response.text, "a\u{fffd}\u{fffd}b");
+        assert_eq!(OpenAi.decode(String::from_utf8_lossy(body).as_bytes()).unwrap(), response, "as it is stored");
+    }
+
+    #[test]
     fn what_is_no_answer_says_what_it_is() {
         let says = |body: &str| OpenAi.decode(body.as_bytes()).unwrap_err().to_string();
         assert_eq!(says(""), "unreadable answer: the body is empty");
         let page = says(&format!("<html>{}</html>", "x".repeat(200)));
-        assert!(page.starts_with("unreadable answer: no JSON; it begins with: <html>xxx"), "{page}");
-        assert!(page.chars().count() < 150, "{page}");
+        assert!(page.starts_with("unreadable answer: no JSON but a web page (`xxx"), "{page}");
+        assert!(page.chars().count() < 250, "{page}");
+        let portal = says("<!DOCTYPE html><title>Welcome to\n the lounge</title>");
+        assert!(portal.contains("(`Welcome to the lounge`): is the base URL right, and"), "{portal}");
         assert_eq!(says("[1]"), "unreadable answer: no JSON object; it begins with: [1]");
         assert_eq!(says(r#"{"choices":[]}"#), r#"unreadable answer: no `choices[0]`; it begins with: {"choices":[]}"#);
         let billed = decoded(r#"{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1}}"#);

@@ -1,7 +1,7 @@
 //! When the next request may go: takes the limits, what servers say and how requests end; gives permits.
 //!
-//! What stands before a request, in this order: an outage, in which single requests look whether it is over (`breaker`), a time before which
-//! nothing goes (the server asked for a pause), limits of requests and tokens a minute (`gate`) against which a request counts what it will
+//! What stands before a request, in this order: an outage, in which single requests look whether it is over (`breaker`), a pause that the
+//! server asked for (`pause`), limits of requests and tokens a minute (`gate`) against which a request counts what it will
 //! use, most likely (`learnt`), and the number of requests in flight (`concurrency`). Requests pass one after the other in the order in
 //! which they came. That is what makes it fair: a long transcript would otherwise wait for a moment at which no short one takes
 //! what it saves up for, and such a moment does not come.
@@ -11,6 +11,7 @@ mod bucket;
 mod concurrency;
 mod gate;
 mod learnt;
+mod pause;
 mod window;
 
 pub use breaker::Outage;
@@ -23,6 +24,7 @@ use breaker::{Breaker, Broken};
 use concurrency::Concurrency;
 use gate::Gate;
 use learnt::{Charge, Learnt};
+use pause::Pause;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -69,7 +71,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    not_before: Instant,
+    pause: Pause,
     breaker: Breaker,
     concurrency: Concurrency,
     /// Of requests, of tokens, of input tokens, of output tokens.
@@ -122,8 +124,15 @@ pub struct Permit {
     claim: Claim,
     /// What had been let go through each gate, this request included.
     let_go: [u64; 4],
-    is_look: bool,
+    look: Look,
     is_over: bool,
+}
+
+/// What a request looks at, beside what it is sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look {
+    outage: bool,
+    pause: bool,
 }
 
 impl Pacer {
@@ -144,7 +153,7 @@ impl Pacer {
         } = limits;
         let own = [requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute];
         let state = State {
-            not_before: Instant::now(),
+            pause: Pause::none(Instant::now()),
             breaker: Breaker::new(patience),
             concurrency: Concurrency::new(concurrency),
             gates: own.map(Gate::new),
@@ -171,10 +180,10 @@ impl Pacer {
                 match state.pass(claim, now)? {
                     Some(closed) => closed,
                     None => {
-                        let (let_go, is_look) = state.enter(claim, now);
+                        let (let_go, look) = state.enter(claim, now);
                         let claim = *claim;
                         let shared = Arc::clone(&self.shared);
-                        return Ok(Permit { shared, at: now, size, claim, let_go, is_look, is_over: false });
+                        return Ok(Permit { shared, at: now, size, claim, let_go, look, is_over: false });
                     }
                 }
             };
@@ -234,6 +243,11 @@ impl Permit {
         self.shared.changed.notify_one();
     }
 
+    /// Whether it goes in a pause that the server asked for, to look whether others would be answered: that it is refused says nothing of it.
+    pub fn is_look(&self) -> bool {
+        self.look.pause
+    }
+
     /// The request has ended.
     pub fn end(mut self, outcome: Outcome<'_>) {
         self.is_over = true;
@@ -252,8 +266,11 @@ impl Drop for Permit {
             return;
         }
         let mut state = self.shared.state();
-        if self.is_look {
+        if self.look.outage {
             state.breaker.give_up();
+        }
+        if self.look.pause {
+            state.pause.give_up();
         }
         state.concurrency.leave();
         drop(state);
@@ -285,8 +302,8 @@ impl State {
             Err(Broken::For(wait) | Broken::UntilLooked(wait)) => return Ok(Some(Closed::For(wait))),
             Err(Broken::Outage(outage)) => return Err(outage),
         }
-        if now < self.not_before {
-            return Ok(Some(Closed::For(self.not_before - now)));
+        if let Some(wait) = self.pause.wait(now) {
+            return Ok(Some(Closed::For(wait)));
         }
         let amounts = claim.charge.amounts();
         let closed = self.gates.iter_mut().enumerate().filter_map(|(at, gate)| {
@@ -299,8 +316,8 @@ impl State {
         })
     }
 
-    /// Lets the next request go; gives what has been let go through each gate, and whether it is a look at an outage.
-    fn enter(&mut self, claim: &Claim, now: Instant) -> ([u64; 4], bool) {
+    /// Lets the next request go; gives what has been let go through each gate, and what it looks at.
+    fn enter(&mut self, claim: &Claim, now: Instant) -> ([u64; 4], Look) {
         self.concurrency.enter();
         let tokens = (claim.charge.tokens as f64).max(1.0);
         self.usual = match self.usual {
@@ -312,10 +329,18 @@ impl State {
         for (at, gate) in self.gates.iter_mut().enumerate() {
             gate.pass(amounts[at], claim.prices[at], now);
         }
-        (std::array::from_fn(|at| self.gates[at].let_go()), self.breaker.enter())
+        let look = Look { outage: self.breaker.enter(), pause: self.pause.enter(now) };
+        (std::array::from_fn(|at| self.gates[at].let_go()), look)
     }
 
     fn end(&mut self, permit: &Permit, outcome: Outcome<'_>, now: Instant) {
+        match outcome {
+            Outcome::Answered => self.pause.answered(permit.look.pause, now),
+            // Tells the pause itself.
+            Outcome::TooFast { .. } => {}
+            _ if permit.look.pause => self.pause.looked_in_vain(now),
+            _ => {}
+        }
         match outcome {
             Outcome::Answered => {
                 if self.breaker.answered() {
@@ -324,14 +349,17 @@ impl State {
                 self.concurrency.answered(permit.at);
             }
             Outcome::TooFast { after, reason } => {
-                self.breaker.throttled(permit.is_look, reason, permit.at, now);
+                // A look at a pause was told what was known.
+                if permit.look.outage || !permit.look.pause {
+                    self.breaker.throttled(permit.look.outage, reason, permit.at, now);
+                }
                 // It has cost no tokens.
                 self.correct(permit, Charge { requests: 1, ..Charge::default() });
                 let after = after.unwrap_or_default().min(LONGEST_WAIT);
                 // What is much larger than the others may have found no room where they do: it waits alone.
                 let is_large = permit.claim.charge.tokens as f64 > self.usual * LARGE;
                 let after = if is_large { after.min(DOUBT) } else { after };
-                self.not_before = self.not_before.max(now + after);
+                self.pause.asked(after, permit.look.pause, now);
                 if !is_large && self.gates.iter().any(Gate::is_limited) {
                     self.concurrency.decrease_a_little(permit.at, now);
                 } else if !is_large {
@@ -339,14 +367,14 @@ impl State {
                 }
             }
             Outcome::Overloaded(reason) => {
-                self.breaker.throttled(permit.is_look, reason, permit.at, now);
+                self.breaker.throttled(permit.look.outage, reason, permit.at, now);
                 self.concurrency.decrease(permit.at, now);
             }
             Outcome::TimedOut(reason) => {
-                self.breaker.failed(permit.is_look, reason, now);
+                self.breaker.failed(permit.look.outage, reason, now);
                 self.concurrency.decrease(permit.at, now);
             }
-            Outcome::Failed(reason) => self.breaker.failed(permit.is_look, reason, now),
+            Outcome::Failed(reason) => self.breaker.failed(permit.look.outage, reason, now),
         }
     }
 

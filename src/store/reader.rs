@@ -74,6 +74,16 @@ impl Reader {
         look().map_err(|error| StoreError::of("read", &self.path, BUSY_TIMEOUT, error))
     }
 
+    /// Whether this model, at this endpoint, has ever answered anything.
+    pub fn knows(&self, provider: &str, endpoint: &str, model: &str) -> Result<bool, StoreError> {
+        let fail = |error| self.fail(error);
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT 1 FROM response WHERE provider = ?1 AND endpoint = ?2 AND model = ?3")
+            .map_err(fail)?;
+        statement.exists(params![provider, endpoint, model]).map_err(fail)
+    }
+
     /// The store as it is now, for reading much of it.
     pub fn snapshot(&mut self) -> Result<Snapshot<'_>, StoreError> {
         let transaction =

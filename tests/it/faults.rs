@@ -212,3 +212,15 @@ fn retry_failed_asks_again_where_the_stored_answer_is_of_no_use() {
     assert_eq!(context.stored().len(), 12 + 6);
     assert_eq!(asked_since(&fake, 0).len(), 12 + 6);
 }
+
+#[test]
+fn a_long_pause_for_one_unit_does_not_hold_the_others() {
+    let context = Context::with_sessions(2, 10);
+    let fake = Fake::plan(|asked| if target(asked) == (1, 3) { Reply::throttled(89) } else { Reply::Answer }).start();
+    let mut running = context.start_annotating(&fake, &["--concurrency", "2", "--max-retries", "1"]);
+    running.until("the answers to all others", || context.stored().len() == 19);
+    running.signal("INT");
+    running.end().with(130);
+    assert_eq!(states(&context.rows("mood")).into_iter().collect::<Vec<_>>(), [("ok".to_owned(), 19)]);
+    assert_eq!(fake.seen().len(), 20);
+}

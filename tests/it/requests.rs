@@ -33,6 +33,17 @@ fn what_a_model_lacks_is_left_out_said_once_and_remembered() {
 }
 
 #[test]
+fn a_server_that_takes_schemas_in_their_older_form_gets_them_so() {
+    let context = Context::with_sessions(2, 5);
+    let fake = Fake::plan(|_| Reply::Answer).refuses("json_schema").start();
+    let ended = context.annotate(&fake, &["--concurrency", "1"]).with(0);
+    let notes = ended.lines("note: the server takes a JSON schema in its older form only");
+    assert_eq!((notes.len(), fake.complaints().len(), fake.seen().len()), (1, 1, 11), "{}", ended.stderr);
+    assert_eq!(fake.seen()[1].asked.body["response_format"]["schema"]["type"], "object");
+    assert!(context.rows("mood").iter().all(|row| row["status"] == "ok" && row["attempts"] == 1));
+}
+
+#[test]
 fn what_many_requests_learn_at_once_is_said_once() {
     let context = Context::with_sessions(4, 10);
     let fake = Fake::plan(|_| Reply::Answer).refuses("temperature").delay(std::time::Duration::from_millis(10)).start();

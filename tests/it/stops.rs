@@ -1,7 +1,7 @@
 //! Faults that no wait cures: the run stops with one clear line, keeps what it has, and goes on from there later.
 
-use crate::context::{Context, KEY, asked_since, assert_whole, states};
-use crate::fake::{Fake, Provider, Reply};
+use crate::context::{Context, KEY, asked_since, assert_whole, row, states, target};
+use crate::fake::{Asked, Fake, Provider, Reply};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
@@ -73,9 +73,67 @@ fn a_spend_limit_stops_the_run_although_it_looks_like_a_rate_limit() {
     stops_and_goes_on(error(429, "insufficient_quota", "You exceeded your quota."), "HTTP 429 insufficient_quota");
 }
 
+/// A server that calls some requests bad, and answers the others.
+fn fussy(is_bad: impl Fn(&Asked) -> bool + Send + Sync + 'static) -> Fake {
+    let bad = error(400, "", "The colour of the request is wrong.");
+    Fake::plan(move |asked| if is_bad(asked) { bad.clone() } else { Reply::Answer }).start()
+}
+
 #[test]
-fn a_bad_request_stops_the_run() {
-    stops_and_goes_on(error(400, "", "The colour of the request is wrong."), "The colour of the request is wrong.");
+fn a_unit_whose_request_is_bad_fails_alone() {
+    let context = Context::with_sessions(4, 10);
+    let healthy = Arc::new(AtomicBool::new(false));
+    let is_healthy = healthy.clone();
+    // The very first one, all of a session, and one among others.
+    let odd = |(session, prompt)| matches!((session, prompt), (1, 1) | (2, _) | (3, 5));
+    let fake = fussy(move |asked| odd(target(asked)) && !is_healthy.load(Ordering::SeqCst));
+    for _ in 0..2 {
+        let ended = context.annotate(&fake, &["--concurrency", "4"]).with(1);
+        assert!(ended.lines("error").is_empty(), "{}", ended.stderr);
+        let rows = context.rows("mood");
+        assert_whole(&rows, 4, 10);
+        assert_eq!((states(&rows)["ok"], states(&rows)["failed"]), (28, 12));
+        let failed = row(&rows, 3, 5);
+        let detail =
+            "the server takes no such request: HTTP 400 invalid_request_error: The colour of the request is wrong.";
+        assert_eq!((&failed["detail"], &failed["attempts"]), (&json!(detail), &json!(1)), "{failed}");
+    }
+    // Bad requests are not sent again within a run, and what was answered is not in the next.
+    assert_eq!(fake.seen().len(), 28 + 12 + 12);
+    healthy.store(true, Ordering::SeqCst);
+    context.annotate(&fake, &[]).with(0);
+    assert_eq!(fake.seen().len(), 28 + 12 + 12 + 12);
+}
+
+#[test]
+fn bad_requests_of_several_units_in_a_row_stop_the_run() {
+    let context = Context::with_sessions(10, 10);
+    let healthy = Arc::new(AtomicBool::new(false));
+    let is_healthy = healthy.clone();
+    let fake = fussy(move |asked| asked.index >= 12 && !is_healthy.load(Ordering::SeqCst));
+    let ended = context.annotate(&fake, &["--concurrency", "4"]).with(2);
+    let errors = ended.lines("error");
+    let said = "The colour of the request is wrong. (so for ";
+    assert!(errors.len() == 1 && errors[0].contains(said), "{}", ended.stderr);
+    assert_eq!(ended.lines("hint").len(), 1, "{}", ended.stderr);
+    // Thirty in a row, among which an answer may come that was under way.
+    assert!(fake.seen().len() <= 12 + 2 * 30 + 4, "the rest was asked in vain: {}", fake.seen().len());
+    assert_eq!(states(&context.rows("mood"))["ok"], 12);
+    healthy.store(true, Ordering::SeqCst);
+    let before = fake.seen().len();
+    context.annotate(&fake, &[]).with(0);
+    assert_eq!(fake.seen().len(), before + 88);
+    assert_whole(&context.rows("mood"), 10, 10);
+}
+
+#[test]
+fn a_run_of_which_all_requests_are_bad_has_failed_however_short_it_is() {
+    let context = Context::with_sessions(1, 3);
+    let fake = fussy(|_| true);
+    let ended = context.annotate(&fake, &[]).with(2);
+    let errors = ended.lines("error");
+    assert!(errors.len() == 1 && errors[0].ends_with("The colour of the request is wrong."), "{}", ended.stderr);
+    assert_eq!(fake.seen().len(), 3);
 }
 
 #[test]

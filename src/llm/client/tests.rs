@@ -96,7 +96,7 @@ async fn a_server_that_hangs_is_a_timeout() {
     .await;
     let error = send(&url).await.unwrap_err();
     assert!(matches!(error, TransportError::Timeout { .. }), "{error:?}");
-    assert!(error.can_pass());
+    assert!(error.can_pass(false));
     let host = url.trim_start_matches("http://").trim_end_matches("/v1/chat");
     assert_eq!(error.to_string(), format!("no complete answer from {host} within 0.5 s"));
 }
@@ -123,7 +123,7 @@ async fn a_connection_that_is_reset_is_a_lost_one() {
     .await;
     let error = send(&url).await.unwrap_err();
     assert!(matches!(error, TransportError::Lost { .. }), "{error:?}");
-    assert!(error.can_pass());
+    assert!(error.can_pass(false));
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn a_port_that_nobody_serves_is_told_as_refused() {
     drop(listener);
     let error = send(&format!("http://{address}/v1")).await.unwrap_err();
     assert!(matches!(error, TransportError::Connect { .. }), "{error:?}");
-    assert!(error.can_pass());
+    assert!(error.can_pass(false));
     assert!(error.to_string().starts_with(&format!("cannot connect to {address}: Connection refused")), "{error}");
 }
 
@@ -159,7 +159,7 @@ async fn a_redirect_is_told_and_not_followed() {
     .await;
     let error = send(&url).await.unwrap_err();
     assert!(error.to_string().contains(" redirects to https://example.com/v2 (status 308)"), "{error}");
-    assert!(!error.can_pass());
+    assert!(!error.can_pass(false));
 }
 
 #[tokio::test]
@@ -173,6 +173,7 @@ async fn a_body_beyond_the_limit_is_not_read() {
         let (url, _) = serve_bytes(bytes).await;
         let error = client.send(&request(&url), None).await.unwrap_err();
         assert!(matches!(error, TransportError::TooLarge { limit: 10, .. }), "{error:?}");
+        assert!(error.can_pass(false));
     }
 }
 
@@ -192,7 +193,7 @@ async fn a_server_without_tls_cannot_be_asked_securely_at_any_time() {
     let error = Client::new(Duration::from_secs(5)).send(&request(&url), None).await.unwrap_err();
     // Without certificates of its own, a machine gets no further than the set-up.
     assert!(matches!(error, TransportError::Tls { .. } | TransportError::Setup { .. }), "{error:?}");
-    assert!(!error.can_pass());
+    assert!(!error.can_pass(false));
 }
 
 #[tokio::test]
@@ -201,7 +202,7 @@ async fn a_name_without_an_address_does_not_pass() {
     let url = format!("http://{}.localhost/v1", "a".repeat(64));
     let error = Client::new(Duration::from_secs(5)).send(&request(&url), None).await.unwrap_err();
     assert!(matches!(error, TransportError::Dns { .. }), "{error:?}");
-    assert!(!error.can_pass());
+    assert!(!error.can_pass(false) && error.can_pass(true), "a name that was found may be found again");
 }
 
 #[tokio::test]
@@ -214,7 +215,7 @@ async fn an_address_that_is_none_is_told_without_its_secrets() {
         let error = send(url).await.unwrap_err();
         assert!(error.to_string().contains(shown), "{error}");
         assert!(!error.to_string().contains("pw") && !error.to_string().contains("key"), "{error}");
-        assert!(!error.can_pass());
+        assert!(!error.can_pass(false));
     }
 }
 

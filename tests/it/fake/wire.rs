@@ -203,8 +203,13 @@ fn openai(body: &Map<String, Value>, refuses: &BTreeSet<&'static str>) -> Result
     }
     let mut schema = Value::Null;
     if let Some(format) = body.get("response_format") {
-        let inner = &format["json_schema"];
-        let fault = if format["type"] != "json_schema" {
+        let inner = if refuses.contains("json_schema") { format } else { &format["json_schema"] };
+        let fault = if refuses.contains("json_schema") {
+            if format["type"] != "json_object" {
+                return Err(Rejection { status: 500, ..Rejection::form(NO_JSON_SCHEMA) });
+            }
+            None
+        } else if format["type"] != "json_schema" {
             Some("type must be json_schema".to_owned())
         } else if !inner["name"].as_str().is_some_and(|name| matches(name, "^[a-zA-Z0-9_-]{1,64}$")) {
             Some("a name of 1 to 64 letters, digits, _ and - is required".to_owned())
@@ -221,6 +226,10 @@ fn openai(body: &Map<String, Value>, refuses: &BTreeSet<&'static str>) -> Result
     }
     finished(model, &prompt, schema)
 }
+
+/// As llama-cpp-python says it.
+const NO_JSON_SCHEMA: &str = "[{'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), 'msg': \"Input should be 'text' or \
+    'json_object'\", 'input': 'json_schema'}] 1 validation error";
 
 const ANTHROPIC: &[&str] = &[
     "model",
