@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod annotate;
 pub mod cache;
+mod grouping;
 pub mod init;
 pub mod pager;
 pub mod progress;
@@ -167,6 +168,25 @@ pub enum UsageError {
         /// Who would write them now.
         wanted: String,
     },
+    /// A codebook does not say whether its prompts may be asked for together.
+    #[error("--group session: the codebook of `{task}` does not say whether its prompts may be asked for together")]
+    #[diagnostic(help(
+        "above the first [[field]] of {path} write `group = true` if its labels can be judged with the whole session in sight: the model sees what \
+         came after a prompt, and is told to leave it aside; or `group = false`, and each prompt is asked for alone",
+        path = path.display()
+    ))]
+    GroupNotDecided {
+        /// The task.
+        task: String,
+        /// Its codebook.
+        path: PathBuf,
+    },
+    /// No task asks for prompts that may be asked for together.
+    #[error("--group session: none of these tasks has prompts that may be asked for together")]
+    #[diagnostic(help(
+        "leave --group out; it is for tasks whose unit is a prompt and whose codebook says `group = true`"
+    ))]
+    NothingToGroup,
     /// No path was named.
     #[error("no sessions were named")]
     #[diagnostic(help("name some with --sessions PATH, or in [input] sessions of config.toml"))]

@@ -93,8 +93,11 @@ impl References {
             // Without an endpoint nobody was asked.
             let Some(endpoint) = manifest.endpoint.clone() else { continue };
             let mut rows = HashSet::new();
+            let is_grouped = manifest.settings.group.is_some();
             run.rows(|row: Origin| {
-                rows.insert((row.unit, row.sample));
+                // Answers to several prompts at once are about their session.
+                let unit = if is_grouped { UnitId::from_text(row.unit.session().to_string()) } else { row.unit };
+                rows.insert((unit, row.sample));
             })?;
             let asked = Asked { task: manifest.task.clone(), model: manifest.model.clone(), endpoint };
             references.runs.entry(asked).or_default().push(Reference {

@@ -1,6 +1,7 @@
 //! `annotate`: the main job.
 
 use super::agree::{agree_fields, check_units, record};
+use super::grouping::grouping;
 use super::progress::Progress;
 use super::threshold::Threshold;
 use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
@@ -23,7 +24,7 @@ use interrater::report::sessions::{overview, repository_lines, skipped_lines};
 use interrater::run::{Manifest, Run, Settings, Status, safe_name, write_json};
 use interrater::store::is_new;
 use interrater::summary::summarise;
-use interrater::unit::units;
+use interrater::unit::{Grouping, units};
 use miette::{IntoDiagnostic, Result};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
     let model: ModelName = args.model.as_deref().unwrap_or(&config.annotate.model).parse()?;
     let rater = rater(&model, args, &config)?;
+    let grouped = grouping(args.group, &codebooks, &rater, common.quiet)?;
     let mut corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
     try_templates(&prompter, &codebooks, &corpus)?;
     let (sessions, inputs) = survey(&mut corpus, filter.as_ref())?;
@@ -61,7 +63,10 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let tasks: Vec<TaskPlan> = codebooks
         .iter()
         .zip(&golds)
-        .map(|(codebook, gold)| plan_task(codebook, gold.as_ref(), &model, &sessions, sampling, args, &config))
+        .zip(grouped)
+        .map(|((codebook, gold), group)| {
+            plan_task((codebook, group), gold.as_ref(), &model, &sessions, sampling, args, &config)
+        })
         .collect();
     let plan = Plan { corpus, library, sessions, inputs, tasks };
     let settings = Settings {
@@ -72,6 +77,8 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         limit: sampling.limit,
         shuffle: sampling.shuffle,
         redacted: choice(args.redact, args.no_redact).or(config.annotate.redact).unwrap_or(rater.is_remote()),
+        // Each run's manifest says it of its own task.
+        group: None,
     };
     if rater.is_remote() && !settings.redacted && !common.quiet {
         say!("warning: redaction is off: sessions are sent as they are, with all secrets that they hold");
@@ -169,6 +176,9 @@ fn try_templates(prompter: &Prompter, codebooks: &[Arc<Codebook>], corpus: &Corp
                 Some(unit) => {
                     let material = material::render(&session, unit, &codebook.sees);
                     prompter.render(&codebook.task, &session, unit, &material)?;
+                    if codebook.group == Some(true) {
+                        prompter.render_group(&codebook.task, std::slice::from_ref(unit), &material)?;
+                    }
                 }
                 None => left.push(codebook),
             }
@@ -189,7 +199,7 @@ fn rater(model: &ModelName, args: &Annotate, config: &Config) -> Result<Rater> {
 }
 
 fn plan_task(
-    codebook: &Arc<Codebook>,
+    (codebook, group): (&Arc<Codebook>, Option<Grouping>),
     gold: Option<&Gold>,
     model: &ModelName,
     sessions: &[interrater::session::SessionSummary],
@@ -201,13 +211,20 @@ fn plan_task(
     let run = match &args.run {
         Some(name) if args.tasks.len() == 1 => safe_name(name),
         Some(name) => safe_name(&format!("{name}-{}", codebook.task)),
-        None => safe_name(&format!("{}-{}-{}-{}", codebook.task, model.provider, model.model, codebook.hash.short())),
+        None => {
+            let hash = codebook.hash.short();
+            let suffix = if group.is_some() { "-grouped" } else { "" };
+            safe_name(&format!("{}-{}-{}-{hash}{suffix}", codebook.task, model.provider, model.model))
+        }
     };
+    // What else stood in sight makes another rater: its rows are never mixed with those of one that saw less.
+    let sight = group.map(|group| format!("/{}", group.name())).unwrap_or_default();
     let adjudicated: Vec<_> = gold.iter().flat_map(|gold| gold.adjudicated()).map(|row| &row.fields).collect();
     TaskPlan {
         folder: config.paths.runs.join(&run),
         run,
-        rater: format!("{model}@{}", codebook.version()),
+        rater: format!("{model}@{}{sight}", codebook.version()),
+        group,
         units,
         selection,
         majority: baseline::majority(codebook, &adjudicated),
@@ -342,12 +359,11 @@ fn hint_at_labels(summaries: &[TaskSummary]) {
 }
 
 fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> Result<Exit> {
-    let price = match rater {
-        Rater::Model(model) => model.price.as_ref(),
+    let model = match rater {
+        Rater::Model(model) => Some(&**model),
         Rater::Cues | Rater::Majority | Rater::Labels => None,
     };
-    let forecast =
-        forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, settings.samples, settings.redacted)?;
+    let forecast = forecast::forecast(plan, model, settings.samples, settings.redacted)?;
     if let (Some(redactions), false) = (&forecast.redactions, common.quiet) {
         say!("redacted: {redactions}");
     }
