@@ -65,12 +65,7 @@ pub struct TaskForecast {
 }
 
 /// Renders every prompt of `plan` and adds them up. `model` is who would be asked, if anyone would be.
-pub fn forecast(
-    plan: &Plan,
-    model: Option<&Model>,
-    samples: u32,
-    redacted: bool,
-) -> Result<Forecast, ForecastError> {
+pub fn forecast(plan: &Plan, model: Option<&Model>, samples: u32, redacted: bool) -> Result<Forecast, ForecastError> {
     let price = model.and_then(|model| model.price.as_ref());
     let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
     let mut tasks: Vec<TaskForecast> = plan
@@ -119,8 +114,11 @@ pub fn forecast(
                 Some(Grouping::Session) => {
                     let limit = model.and_then(|model| model.max_output_tokens);
                     for group in renderer.groups(&chosen, prompts_at_once(&task.codebook, limit)) {
-                        let answers = group.units.len();
-                        add(prompter.render_group(name, &chosen[group.units], &group.material)?, answers);
+                        let prompt = match &chosen[group.units.clone()] {
+                            [alone] => prompter.render(name, &session, alone, &group.material)?,
+                            several => prompter.render_group(name, several, &group.material)?,
+                        };
+                        add(prompt, group.units.len());
                     }
                 }
             }
@@ -157,7 +155,8 @@ impl fmt::Display for Forecast {
                 None if self.asks => "cost unknown: no [price] in the configuration".to_owned(),
                 None => "$0.00: nobody is asked".to_owned(),
             };
-            let answers = if task.answers == task.requests { String::new() } else { format!(" for {} answers", task.answers) };
+            let answers =
+                if task.answers == task.requests { String::new() } else { format!(" for {} answers", task.answers) };
             writeln!(
                 f,
                 "{}: {} requests{answers}, about {expected} input tokens ({low} to {high}), {} to {} output tokens, {cost}",

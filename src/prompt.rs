@@ -157,12 +157,7 @@ impl Prompter {
     }
 
     /// The prompt for several prompts of `session`, which the material shows as its targets.
-    pub fn render_group(
-        &self,
-        task: &str,
-        units: &[Unit],
-        material: &Material,
-    ) -> Result<Prompt, CodebookError> {
+    pub fn render_group(&self, task: &str, units: &[Unit], material: &Material) -> Result<Prompt, CodebookError> {
         let fixed = self.fixed(task)?;
         let context = group_context(units, material);
         let (system, mut blocks) = self.blocks(fixed, context.clone())?;

@@ -96,8 +96,10 @@ impl References {
             let is_grouped = manifest.settings.group.is_some();
             run.rows(|row: Origin| {
                 // Answers to several prompts at once are about their session.
-                let unit = if is_grouped { UnitId::from_text(row.unit.session().to_string()) } else { row.unit };
-                rows.insert((unit, row.sample));
+                if is_grouped {
+                    rows.insert((UnitId::from_text(row.unit.session().to_string()), row.sample));
+                }
+                rows.insert((row.unit, row.sample));
             })?;
             let asked = Asked { task: manifest.task.clone(), model: manifest.model.clone(), endpoint };
             references.runs.entry(asked).or_default().push(Reference {

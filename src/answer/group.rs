@@ -60,12 +60,7 @@ pub fn read_cut(codebook: &Codebook, numbers: &[u32], text: &str) -> GroupAnswer
 const NO_ENTRY: &str = "there is no entry for it";
 
 /// Gives each number its entry.
-fn sorted(
-    codebook: &Codebook,
-    numbers: &[u32],
-    entries: Vec<Value>,
-    repaired: Option<&'static str>,
-) -> GroupAnswer {
+fn sorted(codebook: &Codebook, numbers: &[u32], entries: Vec<Value>, repaired: Option<&'static str>) -> GroupAnswer {
     let mut found: Vec<Vec<Map<String, Value>>> = vec![Vec::new(); numbers.len()];
     let mut stray: Vec<String> = Vec::new();
     for entry in entries {

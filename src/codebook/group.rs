@@ -25,7 +25,8 @@ const ENTRY: u64 = 12;
 pub fn group_schema(codebook: &Codebook) -> AnswerSchema {
     let AnswerSchema { name, json: single } = answer_schema(codebook);
     let number = json!({ "type": "integer", "description": "number of the prompt's event, as listed" });
-    let fields = single["properties"].as_object().into_iter().flatten().map(|(name, field)| (name.clone(), field.clone()));
+    let fields =
+        single["properties"].as_object().into_iter().flatten().map(|(name, field)| (name.clone(), field.clone()));
     let entry = object(std::iter::once((UNIT.to_owned(), number)).chain(fields), None);
     let list = json!({ "type": "array", "items": entry, "description": "one entry for each of the listed prompts, in their order" });
     let json: Value = object(std::iter::once((ANSWERS.to_owned(), list)), None);
@@ -68,7 +69,10 @@ mod tests {
             assert_eq!(&entry["properties"][name], field);
         }
         assert_eq!(entry["required"].as_array().unwrap().len(), codebook.fields.len() + 1);
-        assert_eq!((&entry["additionalProperties"], &group.json["additionalProperties"]), (&json!(false), &json!(false)));
+        assert_eq!(
+            (&entry["additionalProperties"], &group.json["additionalProperties"]),
+            (&json!(false), &json!(false))
+        );
         assert_ne!(single.name, group.name);
         assert!(group.json.to_string().len() < single.json.to_string().len() + 400);
     }

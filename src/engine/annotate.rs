@@ -254,11 +254,7 @@ enum Reading {
 }
 
 impl Reading {
-    fn of(
-        context: &RunContext,
-        asker: &Asker,
-        answered: Result<Answered, Box<(StoredResponse, String)>>,
-    ) -> Reading {
+    fn of(context: &RunContext, asker: &Asker, answered: Result<Answered, Box<(StoredResponse, String)>>) -> Reading {
         let Answered { stored, response: Response { text, end, .. } } = match answered {
             Ok(answered) => answered,
             Err(unreadable) => {

@@ -79,9 +79,11 @@ impl Open {
     fn with(mut self, renderer: &Renderer, kept: &[Range<usize>], target: usize) -> Result<Open, Open> {
         let new = kept.iter().cloned().flatten().filter(|&at| !self.kept[at]);
         let more: u64 = new.map(|at| renderer.lines[at].tokens).sum();
-        // Three marks of what is left out are allowed for; beyond them each counts, one gap more at most with each prompt.
-        let gaps = (ranges(&self.kept).len() as u64).saturating_sub(2) * (MARKS / 3);
-        if self.tokens + more + gaps > renderer.sees.max_tokens {
+        // As for a prompt by itself, so that what is one growing window there is one group here. A prompt opens one gap at most.
+        let shown = ranges(&self.kept);
+        let is_whole = matches!(shown.as_slice(), [only] if only.start == self.start && kept.iter().all(|range| range.start <= only.end));
+        let marks = if is_whole { 0 } else { MARKS.max((shown.len() as u64 + 1) * (MARKS / 3)) };
+        if self.tokens + more + marks > renderer.sees.max_tokens {
             return Err(self);
         }
         self.add(renderer, kept, target);
@@ -111,4 +113,102 @@ fn clipped(kept: &[Range<usize>], bounds: Range<usize>) -> Vec<Range<usize>> {
         .map(|range| range.start.max(bounds.start)..range.end.min(bounds.end))
         .filter(|range| !range.is_empty())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codebook::{Sees, UnitKind};
+    use crate::material::{TARGET, estimate_tokens};
+    use crate::session::{Agent, Channel, Session, SessionBuilder};
+    use crate::unit::units;
+    use proptest::prelude::*;
+    use serde_json::json;
+    use std::path::PathBuf;
+
+    /// A session whose prompts and replies have these lengths.
+    fn session(sizes: &[(usize, usize)]) -> Session {
+        let mut builder = SessionBuilder::new(Agent::ClaudeCode, "s", PathBuf::from("s.jsonl"));
+        for (turn, (prompt, reply)) in sizes.iter().enumerate() {
+            builder.prompt(None, Channel::Typed, format!("prompt {turn} {}", "p".repeat(*prompt)), 0);
+            builder.reply(None, format!("reply {turn} {}", "r".repeat(*reply)));
+        }
+        builder.finish()
+    }
+
+    fn sees(before: &str, cut: &str, max_tokens: u64) -> Sees {
+        serde_json::from_value(json!({ "before": before, "cut": cut, "max_tokens": max_tokens })).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn every_prompt_is_in_one_group_that_fits_and_shows_it_at_least_what_it_saw_alone(
+            sizes in proptest::collection::vec((0usize..900, 0usize..900), 1..40),
+            chosen in proptest::collection::vec(any::<bool>(), 40),
+            before in proptest::sample::select(vec!["all", "recent", "nothing"]),
+            cut in proptest::sample::select(vec!["start", "middle"]),
+            max_tokens in 200u64..3_000,
+            most in 1usize..12,
+        ) {
+            let session = session(&sizes);
+            let sees = sees(before, cut, max_tokens);
+            let renderer = Renderer::new(&session, &sees);
+            let all = units(&session, UnitKind::Prompt).into_iter().zip(&chosen);
+            let chosen: Vec<Unit> = all.filter(|(_, chosen)| **chosen).map(|(unit, _)| unit).collect();
+            let groups = renderer.groups(&chosen, most);
+            let places: Vec<usize> = groups.iter().flat_map(|group| group.units.clone()).collect();
+            prop_assert_eq!(places, (0..chosen.len()).collect::<Vec<_>>());
+            for GroupMaterial { units, material, seen } in &groups {
+                prop_assert!(units.len() <= most && seen.len() == units.len());
+                let alone = |at: usize| renderer.material(&chosen[at]);
+                // A prompt that is too long is too long alone as well.
+                let limit = max_tokens.max(estimate_tokens(&alone(units.start).text));
+                prop_assert!(estimate_tokens(&material.text) <= limit, "{} tokens", estimate_tokens(&material.text));
+                prop_assert_eq!(material.text.matches(TARGET).count(), units.len());
+                for (at, (coverage, shown)) in units.clone().zip(seen) {
+                    let (alone, event) = (alone(at), chosen[at].prompt.unwrap().event);
+                    let target = format!("{TARGET}[{event}]");
+                    prop_assert!(material.text.contains(&target));
+                    prop_assert_eq!(shown.last(), Some(&event));
+                    prop_assert!(alone.shown.iter().all(|event| shown.binary_search(event).is_ok()));
+                    prop_assert!(coverage.tokens >= alone.coverage.tokens && coverage.prompts >= alone.coverage.prompts);
+                }
+                let last = chosen[units.end - 1].prompt.unwrap().event;
+                prop_assert!(material.shown.iter().all(|event| *event <= last));
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_grows_as_long_as_its_beginning_stays() {
+        let session = session(&[(100, 100); 60]);
+        let renderer = Renderer::new(&session, &sees("all", "start", 1_500));
+        let all = units(&session, UnitKind::Prompt);
+        let groups = renderer.groups(&all, usize::MAX);
+        assert!(groups.len() > 2 && groups.len() < 10, "{}", groups.len());
+        for GroupMaterial { units, material, seen } in groups {
+            // What the last one sees is what the group is shown, and each has the past that it has alone.
+            let last = renderer.material(&all[units.end - 1]);
+            assert_eq!(material.text.replace(TARGET, ""), last.text.replace(TARGET, ""));
+            for (unit, (coverage, shown)) in all[units].iter().zip(seen) {
+                let alone = renderer.material(unit);
+                assert_eq!((coverage, shown), (alone.coverage, alone.shown));
+            }
+        }
+    }
+
+    #[test]
+    fn prompts_that_are_shown_alone_stand_in_one_material_without_what_lies_between() {
+        let session = session(&[(1, 1); 3]);
+        let renderer = Renderer::new(&session, &sees("nothing", "middle", 1_000));
+        let groups = renderer.groups(&units(&session, UnitKind::Prompt), 10);
+        insta::assert_snapshot!(groups[0].material.text, @"
+        >>> [1] USER: prompt 0 p
+        [… events 2–2 left out: 1 events, 0 prompts …]
+        >>> [3] USER: prompt 1 p
+        [… events 4–4 left out: 1 events, 0 prompts …]
+        >>> [5] USER: prompt 2 p
+        ");
+        assert!(groups.len() == 1 && groups[0].seen.iter().all(|(coverage, _)| coverage.tokens == 1.0));
+    }
 }

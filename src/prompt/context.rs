@@ -90,8 +90,7 @@ pub(super) fn unit_context(
 pub(super) fn group_context(units: &[Unit], material: &Material) -> serde_json::Value {
     let mut context = of_material(material);
     let targets = units.iter().filter_map(|unit| unit.prompt);
-    context["targets"] =
-        targets.map(|prompt| json!({ "event": prompt.event, "channel": prompt.channel })).collect();
+    context["targets"] = targets.map(|prompt| json!({ "event": prompt.event, "channel": prompt.channel })).collect();
     context["target"] = json!({ "event": "N", "channel": Channel::Typed });
     context
 }

@@ -5,8 +5,8 @@ use crate::commands::unit::{source_of, unit_of};
 use crate::commands::{Exit, UsageError, environment, library, print, print_json, session_paths};
 use interrater::cli::cache::Why;
 use interrater::cli::{Common, choice};
-use interrater::codebook::{Codebook, UnitKind};
 use interrater::codebook::group::prompts_at_once;
+use interrater::codebook::{Codebook, UnitKind};
 use interrater::config::{Config, Key, Model, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
 use interrater::engine::annotate::{material_hash, subject};
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Why, config: &Config, common: &Common) -> Result<Exit> 
         };
         model.max_output_tokens = args.max_output_tokens.or(model.max_output_tokens);
         let prompter = Prompter::new(&library, [codebook])?;
-        // As for `annotate`: the flag is for tasks whose codebook allows it.
+        // As `annotate` has it: the flag is for tasks whose codebook allows it.
         let most = (args.group.is_some() && codebook.group == Some(true))
             .then(|| prompts_at_once(codebook, model.max_output_tokens));
         let render = |redacted| render(&corpus, &prompter, codebook, &args.unit, most, redacted);
@@ -111,9 +111,11 @@ fn render(
         let all = units(&session, codebook.unit);
         let mut groups = Renderer::new(&session, &codebook.sees).groups(&all, most).into_iter();
         let Some(group) = groups.find(|group| all[group.units.clone()].contains(&unit)) else { return Ok(None) };
-        let subject = group::subject(codebook, &session.id, material_hash(&group.material.text));
-        let prompt = prompter.render_group(&codebook.task, &all[group.units], &group.material)?;
-        return Ok(Some(Rendered { prompt, subject }));
+        if group.units.len() > 1 {
+            let subject = group::subject(codebook, &session.id, material_hash(&group.material.text));
+            let prompt = prompter.render_group(&codebook.task, &all[group.units], &group.material)?;
+            return Ok(Some(Rendered { prompt, subject }));
+        }
     }
     let material = material::render(&session, &unit, &codebook.sees);
     let subject = subject(codebook, &unit, material_hash(&material.text));

@@ -1,5 +1,5 @@
 //! Prepares prompts that share requests: takes the chosen prompts of a session, gives their rows where the store has all that they need, and one
-//! question a group where somebody has to be asked.
+//! question a group where somebody has to be asked; a prompt that is left by itself has a question of its own.
 
 use super::{Prepared, Preparing, Sending};
 use crate::codebook::group::prompts_at_once;
@@ -32,8 +32,14 @@ impl Preparing {
         let renderer = Renderer::new(session, &codebook.sees);
         let groups = renderer.groups(&units, prompts_at_once(codebook, model.max_output_tokens));
         for GroupMaterial { units: places, material, seen } in groups {
-            let prompt = prompter.render_group(&codebook.task, &units[places.clone()], &material)?;
-            let seen: Vec<_> = seen.into_iter().map(|(coverage, shown)| (coverage, Arc::<[u32]>::from(shown))).collect();
+            let chosen = &units[places.clone()];
+            // A prompt that is alone in its group is asked for as ever.
+            let prompt = match chosen {
+                [alone] => prompter.render(&codebook.task, session, alone, &material)?,
+                _ => prompter.render_group(&codebook.task, chosen, &material)?,
+            };
+            let seen: Vec<_> =
+                seen.into_iter().map(|(coverage, shown)| (coverage, Arc::<[u32]>::from(shown))).collect();
             for sample in 0..self.samples {
                 let works = places.clone().zip(&seen).map(|(place, (coverage, shown))| Work {
                     task,
@@ -45,11 +51,15 @@ impl Preparing {
                     is_asked: true,
                     sample,
                 });
-                let request =
-                    prompt.request(&model.name.model, context.temperature, model.max_output_tokens, sample);
+                let mut works: Vec<Work> = works.collect();
+                if let Some(alone) = works.pop_if(|_| chosen.len() == 1) {
+                    self.unit(alone, Some(&prompt), &material.text, sending)?;
+                    continue;
+                }
+                let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, sample);
                 let (key, parts) = asker.key(&request);
                 let question = Box::new(GroupQuestion {
-                    works: works.collect(),
+                    works,
                     request,
                     key,
                     parts,
