@@ -3,6 +3,8 @@
 //! Only what cannot change a value is forgiven: a code fence, prose around the object, a trailing comma, a line break in a text that is not
 //! escaped. Such an answer is marked as repaired. Evidence is checked against the session.
 
+pub mod group;
+
 use crate::codebook::{Codebook, Field, FieldKind};
 use crate::session::{EventBody, Session};
 use serde::{Deserialize, Serialize};
@@ -38,7 +40,8 @@ pub struct Evidence {
     pub event: i64,
     /// Words of the event.
     pub quote: String,
-    /// Whether the rater was shown that event and it holds these words.
+    /// Whether the rater was shown that event and it holds these words. An event after a prompt is no evidence for it, also where it was shown
+    /// because prompts share a request.
     pub found: bool,
 }
 
@@ -69,7 +72,16 @@ pub enum AnswerError {
 
 /// Reads the answer in `text`.
 pub fn read(codebook: &Codebook, text: &str) -> Result<Answer, AnswerError> {
-    let (mut object, repaired) = object(text)?;
+    let (object, repaired) = object(text)?;
+    of_object(codebook, object, repaired)
+}
+
+/// Reads the answer that an object is.
+fn of_object(
+    codebook: &Codebook,
+    mut object: Map<String, Value>,
+    repaired: Option<&'static str>,
+) -> Result<Answer, AnswerError> {
     let mut fields = Map::new();
     let mut evidence = Vec::new();
     for field in &codebook.fields {

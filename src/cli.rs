@@ -7,6 +7,8 @@ pub use cache::{Cache, CacheVerb};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
 use crate::shard::Shard;
+use crate::unit::Grouping;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
@@ -159,6 +161,10 @@ pub struct Asking {
     /// Answers per unit.
     #[arg(long, value_name = "K", default_value_t = 1, help_heading = "Model", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub samples: u32,
+    /// Ask for the prompts of a session together, where the codebook says `group = true`: far fewer tokens, but the model sees what came after
+    /// each prompt.
+    #[arg(long, value_name = "session", help_heading = "Model", value_parser = grouping())]
+    pub group: Option<Grouping>,
     /// Limit of output tokens of each answer, reasoning included.
     #[arg(long, value_name = "N", help_heading = "Model", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_output_tokens: Option<u32>,
@@ -219,6 +225,11 @@ fn dollars(text: &str) -> Result<f64, String> {
         Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
         _ => Err("an amount is a number of US dollars, such as 2.50".to_owned()),
     }
+}
+
+/// What may stand after `--group`.
+fn grouping() -> impl TypedValueParser<Value = Grouping> {
+    PossibleValuesParser::new([Grouping::Session.name()]).map(|_| Grouping::Session)
 }
 
 /// `runs`.

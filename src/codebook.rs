@@ -3,6 +3,7 @@
 //! A codebook is TOML front matter between `+++` lines, then a minijinja template with named blocks. It is the single source of the
 //! prompt, the JSON schema, the validation of answers, the columns of gold and the collapses in the statistics.
 
+pub mod group;
 pub mod schema;
 mod source;
 
@@ -48,6 +49,9 @@ pub struct Codebook {
     pub unit: UnitKind,
     /// Which part of a session the rater sees.
     pub sees: Sees,
+    /// Whether the definitions can be judged with the whole session in sight, so that one request may ask for several of its prompts;
+    /// `None` where the codebook does not say.
+    pub group: Option<bool>,
     /// The answer, in the order in which it is to be given.
     pub fields: Vec<Field>,
     /// The blocks of the template, in the order of the file: the order of the message.
@@ -399,7 +403,10 @@ impl Library {
     fn from_files(mut files: Vec<(String, PathBuf, String)>, place: String) -> Result<Library, CodebookError> {
         files.sort();
         let (partials, codebooks): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _, _)| name.starts_with('_'));
-        let partials: BTreeMap<String, String> = partials.into_iter().map(|(name, _, text)| (name, text)).collect();
+        let mut partials: BTreeMap<String, String> = partials.into_iter().map(|(name, _, text)| (name, text)).collect();
+        if let Some((name, text)) = crate::shipped::prompts().find(|(name, _)| *name == group::PARTIAL) {
+            partials.entry(name.to_owned()).or_insert_with(|| text.to_owned());
+        }
         let codebooks = codebooks
             .into_iter()
             .map(|(_, path, text)| source::parse(&path, &text, &partials))

@@ -5,6 +5,7 @@ pub mod annotate;
 pub mod asking;
 pub mod cache;
 pub mod conclude;
+mod grouping;
 pub mod init;
 pub mod pager;
 pub mod progress;
@@ -176,6 +177,25 @@ pub enum UsageError {
     #[error("--max-cost: no price of {0} is known")]
     #[diagnostic(help("add [price.\"{0}\"] to config.toml, with input and output in US dollars per million tokens"))]
     NoPrice(String),
+    /// A codebook does not say whether its prompts may be asked for together.
+    #[error("--group session: the codebook of `{task}` does not say whether its prompts may be asked for together")]
+    #[diagnostic(help(
+        "above the first [[field]] of {path} write `group = true` if its labels can be judged with the whole session in sight: the model sees what \
+         came after a prompt, and is told to leave it aside; or `group = false`, and each prompt is asked for alone",
+        path = path.display()
+    ))]
+    GroupNotDecided {
+        /// The task.
+        task: String,
+        /// Its codebook.
+        path: PathBuf,
+    },
+    /// No task asks for prompts that may be asked for together.
+    #[error("--group session: none of these tasks has prompts that may be asked for together")]
+    #[diagnostic(help(
+        "leave --group out; it is for tasks whose unit is a prompt and whose codebook says `group = true`"
+    ))]
+    NothingToGroup,
     /// No path was named.
     #[error("no sessions were named")]
     #[diagnostic(help("name some with --sessions PATH, or in [input] sessions of config.toml"))]

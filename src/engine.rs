@@ -1,11 +1,12 @@
 //! Annotates: plan → what is missing → bounded pipeline → rows. Progress is one listener of the events.
 //!
 //! Threads read sessions and render their units; what the store knows becomes a row there and then ([`prepare`]). For the rest a model is
-//! asked: requests that begin alike one before the others ([`warmth`]), each as soon as the pace allows ([`ask`]). Rows are written in
-//! unit order. Memory holds the sessions under way, never the corpus.
+//! asked: requests that begin alike one before the others ([`warmth`]), each as soon as the pace allows ([`ask`]); for each unit, or for
+//! several prompts of a session at once ([`group`]). Rows are written in unit order. Memory holds the sessions under way, never the corpus.
 
 pub mod annotate;
 pub mod ask;
+pub mod group;
 mod key;
 pub mod plan;
 pub mod prepare;
@@ -28,6 +29,7 @@ use crate::session::ReadError;
 use crate::store::{Store, StoreError};
 use annotate::{Known, RunContext, by_asking, from_store};
 use ask::{AskError, Asker};
+use group::Settled;
 use jiff::Timestamp;
 use miette::Diagnostic;
 use prepare::{Headway, Prepared, Preparing};
@@ -280,7 +282,7 @@ struct Pipeline<'l> {
     /// `None` where nobody is asked.
     asker: Option<Arc<Asker>>,
     refresh: Refresh,
-    under_way: JoinSet<(Place, Result<Annotation, AskError>)>,
+    under_way: JoinSet<Done>,
     writers: Vec<Writer>,
     headway: Arc<Headway>,
     listener: &'l mut (dyn FnMut(Event<'_>) + Send),
@@ -291,6 +293,25 @@ struct Pipeline<'l> {
 
 /// Where a row goes: which task of the plan, and where in its run.
 type Place = (usize, usize);
+
+/// What has become of a request and those that followed from it: rows, places that get none, and why it ended early if it did.
+struct Done {
+    task: usize,
+    settled: Settled,
+    error: Option<AskError>,
+}
+
+impl Done {
+    /// What has become of a question about one unit.
+    fn of_unit((task, position): Place, outcome: Result<Annotation, AskError>) -> Done {
+        match outcome {
+            Ok(row) => Done { task, settled: Settled { rows: vec![(position, row)], open: Vec::new() }, error: None },
+            Err(error) => {
+                Done { task, settled: Settled { rows: Vec::new(), open: vec![position] }, error: Some(error) }
+            }
+        }
+    }
+}
 
 impl Pipeline<'_> {
     /// Takes a prepared unit: its row, or the question that leads to it.
@@ -310,28 +331,44 @@ impl Pipeline<'_> {
                 let (contexts, refresh) = (self.contexts.clone(), self.refresh);
                 self.under_way.spawn(async move {
                     let (task, position) = (question.work.task, question.work.position);
-                    ((task, position), by_asking(&contexts[task], &asker, refresh, *question).await)
+                    Done::of_unit((task, position), by_asking(&contexts[task], &asker, refresh, *question).await)
                 });
                 Ok(())
             }
-            (Prepared::Ask(_), None) => Ok(()),
+            (Prepared::Group(group), Some(asker)) if asker.wind_down.is_cancelled() => {
+                let task = group.task();
+                Ok(self.settle(task, group::what_is_stored(&self.contexts[task], &asker, *group)?)?)
+            }
+            (Prepared::Group(group), Some(asker)) => {
+                let (contexts, refresh, task) = (self.contexts.clone(), self.refresh, group.task());
+                self.under_way.spawn(async move {
+                    let (settled, error) = group::by_asking(&contexts[task], &asker, refresh, *group).await;
+                    Done { task, settled, error }
+                });
+                Ok(())
+            }
+            (Prepared::Ask(_) | Prepared::Group(_), None) => Ok(()),
         }
     }
 
     /// Takes what has become of a question.
-    fn take(&mut self, (place, done): (Place, Result<Annotation, AskError>)) -> Result<(), RunError> {
+    fn take(&mut self, Done { task, settled, error }: Done) -> Result<(), RunError> {
         for note in self.asker.iter().flat_map(|asker| asker.take_notes()) {
             (self.listener)(Event::Note(&note));
         }
-        match done {
-            Ok(row) => self.write(place, row),
-            Err(AskError::Cancelled) => self.leave_out(place),
-            Err(error) => {
+        match error {
+            None | Some(AskError::Cancelled) => {}
+            Some(error) => {
                 self.stopped.get_or_insert(error);
                 self.wind_down();
-                self.leave_out(place)
             }
         }
+        self.settle(task, settled)
+    }
+
+    fn settle(&mut self, task: usize, Settled { rows, open }: Settled) -> Result<(), RunError> {
+        rows.into_iter().try_for_each(|(position, row)| self.write((task, position), row))?;
+        open.into_iter().try_for_each(|position| self.leave_out((task, position)))
     }
 
     /// Writes a row for which nobody was asked now.
@@ -428,7 +465,7 @@ fn write_manifest(
         model,
         rater: task.rater.clone(),
         endpoint,
-        settings: Settings { max_output_tokens, ..settings.clone() },
+        settings: Settings { max_output_tokens, group: task.group, ..settings.clone() },
         inputs: plan.inputs.clone(),
         program: concat!("interrater ", env!("CARGO_PKG_VERSION")).to_owned(),
         started,

@@ -1,13 +1,15 @@
 //! What a job would ask, before it asks anything: units, tokens, cost as an interval, one rendered prompt.
 
 use crate::codebook::CodebookError;
+use crate::codebook::group::prompts_at_once;
+use crate::config::Model;
 use crate::engine::Plan;
 use crate::llm::price::Price;
 use crate::material::{Renderer, estimate_tokens};
-use crate::prompt::Prompter;
+use crate::prompt::{Prompt, Prompter};
 use crate::redact::{self, Redactions};
 use crate::session::ReadError;
-use crate::unit::units;
+use crate::unit::{Grouping, Unit, units};
 use crate::usage::Usage;
 use miette::Diagnostic;
 use serde::Serialize;
@@ -52,6 +54,8 @@ pub struct TaskForecast {
     pub task: String,
     /// Requests, if each is answered at once.
     pub requests: usize,
+    /// Answers: those of a request for several prompts are counted each.
+    pub answers: usize,
     /// Prompt tokens: low, expected, high.
     pub input_tokens: (u64, u64, u64),
     /// Output tokens: low, high.
@@ -60,14 +64,9 @@ pub struct TaskForecast {
     pub cost_usd: Option<(f64, f64)>,
 }
 
-/// Renders every prompt of `plan` and adds them up.
-pub fn forecast(
-    plan: &Plan,
-    asks: bool,
-    price: Option<&Price>,
-    samples: u32,
-    redacted: bool,
-) -> Result<Forecast, ForecastError> {
+/// Renders every prompt of `plan` and adds them up. `model` is who would be asked, if anyone would be.
+pub fn forecast(plan: &Plan, model: Option<&Model>, samples: u32, redacted: bool) -> Result<Forecast, ForecastError> {
+    let price = model.and_then(|model| model.price.as_ref());
     let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
     let mut tasks: Vec<TaskForecast> = plan
         .tasks
@@ -75,6 +74,7 @@ pub fn forecast(
         .map(|task| TaskForecast {
             task: task.codebook.task.clone(),
             requests: 0,
+            answers: 0,
             input_tokens: (0, 0, 0),
             output_tokens: (0, 0),
             cost_usd: price.map(|_| (0.0, 0.0)),
@@ -96,31 +96,49 @@ pub fn forecast(
         for (task, total) in plan.tasks.iter().zip(&mut tasks) {
             let renderer = Renderer::new(&session, &task.codebook.sees);
             let chosen = units(&session, task.codebook.unit).into_iter().enumerate();
-            for (_, unit) in chosen.filter(|(nth, _)| task.selection.holds(at, *nth)) {
-                let material = renderer.material(&unit);
-                let prompt = prompter.render(&task.codebook.task, &session, &unit, &material)?;
+            let chosen: Vec<Unit> =
+                chosen.filter(|(nth, _)| task.selection.holds(at, *nth)).map(|(_, unit)| unit).collect();
+            let name = &task.codebook.task;
+            let mut add = |prompt: Prompt, answers: usize| {
                 let text = prompt.text();
                 let tokens = estimate_tokens(&text) + estimate_tokens(&prompt.schema.json.to_string());
-                for _ in 0..samples {
-                    total.add(tokens, price);
-                }
+                (0..samples).for_each(|_| total.add(tokens, answers, price));
                 first.get_or_insert(text);
+            };
+            match task.group {
+                None => {
+                    for unit in &chosen {
+                        add(prompter.render(name, &session, unit, &renderer.material(unit))?, 1);
+                    }
+                }
+                Some(Grouping::Session) => {
+                    let limit = model.and_then(|model| model.max_output_tokens);
+                    for group in renderer.groups(&chosen, prompts_at_once(&task.codebook, limit)) {
+                        let prompt = match &chosen[group.units.clone()] {
+                            [alone] => prompter.render(name, &session, alone, &group.material)?,
+                            several => prompter.render_group(name, several, &group.material)?,
+                        };
+                        add(prompt, group.units.len());
+                    }
+                }
             }
         }
     }
-    Ok(Forecast { tasks, prompt: first, asks, redactions })
+    Ok(Forecast { tasks, prompt: first, asks: model.is_some(), redactions })
 }
 
 impl TaskForecast {
-    fn add(&mut self, tokens: u64, price: Option<&Price>) {
+    fn add(&mut self, tokens: u64, answers: usize, price: Option<&Price>) {
         let (low, high) = ((tokens as f64 * TOKENS_LOW) as u64, (tokens as f64 * TOKENS_HIGH) as u64);
+        let (output_low, output_high) = (OUTPUT_LOW * answers as u64, OUTPUT_HIGH * answers as u64);
         self.requests += 1;
+        self.answers += answers;
         let (input, output) = (&mut self.input_tokens, &mut self.output_tokens);
         (input.0, input.1, input.2) = (input.0 + low, input.1 + tokens, input.2 + high);
-        (output.0, output.1) = (output.0 + OUTPUT_LOW, output.1 + OUTPUT_HIGH);
+        (output.0, output.1) = (output.0 + output_low, output.1 + output_high);
         if let (Some(cost), Some(price)) = (&mut self.cost_usd, price) {
             let of = |input, output| price.cost(&Usage { input, output, ..Usage::default() });
-            (cost.0, cost.1) = (cost.0 + of(low, OUTPUT_LOW), cost.1 + of(high, OUTPUT_HIGH));
+            (cost.0, cost.1) = (cost.0 + of(low, output_low), cost.1 + of(high, output_high));
         }
     }
 }
@@ -137,9 +155,11 @@ impl fmt::Display for Forecast {
                 None if self.asks => "cost unknown: no [price] in the configuration".to_owned(),
                 None => "$0.00: nobody is asked".to_owned(),
             };
+            let answers =
+                if task.answers == task.requests { String::new() } else { format!(" for {} answers", task.answers) };
             writeln!(
                 f,
-                "{}: {} requests, about {expected} input tokens ({low} to {high}), {} to {} output tokens, {cost}",
+                "{}: {} requests{answers}, about {expected} input tokens ({low} to {high}), {} to {} output tokens, {cost}",
                 task.task, task.requests, task.output_tokens.0, task.output_tokens.1
             )?;
         }

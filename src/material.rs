@@ -8,6 +8,7 @@
 //! at once, so that the next ones again only grow. A [`Renderer`] renders every event once, however many units see it.
 
 mod fence;
+mod group;
 mod line;
 mod window;
 
@@ -15,6 +16,7 @@ use crate::codebook::{Before, Cut, Sees};
 use crate::session::Session;
 use crate::unit::Unit;
 use fence::Fences;
+pub use group::GroupMaterial;
 use line::Line;
 pub(crate) use line::describe;
 use serde::{Deserialize, Serialize};
@@ -95,27 +97,39 @@ impl Renderer {
 
     /// What a rater of `unit` sees. The unit must be one of the session's.
     pub fn material(&self, unit: &Unit) -> Material {
-        let target = unit.prompt.map(|prompt| self.lines.partition_point(|line| line.number < prompt.event));
+        let target = self.target(unit);
         let visible = self.visible(target);
         let kept = self.kept(target, visible.clone());
-        let (text, branches) = self.join(&kept, visible.clone(), target);
+        self.of_lines(&kept, visible, target.as_slice())
+    }
+
+    /// Where the unit's prompt stands among the lines.
+    fn target(&self, unit: &Unit) -> Option<usize> {
+        unit.prompt.map(|prompt| self.lines.partition_point(|line| line.number < prompt.event))
+    }
+
+    /// The material that is made of the kept ones among the visible lines.
+    fn of_lines(&self, kept: &[Range<usize>], visible: Range<usize>, targets: &[usize]) -> Material {
+        let (text, branches) = self.join(kept, visible.clone(), targets);
         let (open, close) = self.fences.around(visible.end);
+        Material { coverage: self.coverage(kept, visible), shown: self.numbers(kept), text, branches, open, close }
+    }
+
+    fn numbers(&self, kept: &[Range<usize>]) -> Vec<u32> {
+        kept.iter().flat_map(|range| &self.lines[range.clone()]).map(|line| line.number).collect()
+    }
+
+    /// How much of the visible lines the kept ones are.
+    fn coverage(&self, kept: &[Range<usize>], visible: Range<usize>) -> Coverage {
         let share = |part: u64, whole: u64| if whole == 0 { 1.0 } else { (part as f64 / whole as f64).min(1.0) };
         let all = [visible];
         let sum = |ranges: &[Range<usize>], value: &dyn Fn(&Line) -> u64| -> u64 {
             ranges.iter().flat_map(|range| &self.lines[range.clone()]).map(value).sum()
         };
         let prompts = |line: &Line| u64::from(line.is_prompt);
-        Material {
-            coverage: Coverage {
-                tokens: round(share(sum(&kept, &|line| line.shown_bytes), sum(&all, &|line| line.full_bytes))),
-                prompts: round(share(sum(&kept, &prompts), sum(&all, &prompts))),
-            },
-            shown: kept.iter().flat_map(|range| &self.lines[range.clone()]).map(|line| line.number).collect(),
-            text,
-            branches,
-            open,
-            close,
+        Coverage {
+            tokens: round(share(sum(kept, &|line| line.shown_bytes), sum(&all, &|line| line.full_bytes))),
+            prompts: round(share(sum(kept, &prompts), sum(&all, &prompts))),
         }
     }
 
@@ -144,7 +158,7 @@ impl Renderer {
     }
 
     /// The kept lines, with a mark wherever some are missing, and where prompts begin.
-    fn join(&self, kept: &[Range<usize>], visible: Range<usize>, target: Option<usize>) -> (String, Vec<usize>) {
+    fn join(&self, kept: &[Range<usize>], visible: Range<usize>, targets: &[usize]) -> (String, Vec<usize>) {
         let bytes: usize =
             kept.iter().flat_map(|range| &self.lines[range.clone()]).map(|line| line.text.len() + 1).sum();
         let mut text = String::with_capacity(bytes + 200);
@@ -164,7 +178,7 @@ impl Renderer {
                 if self.lines[at].is_prompt && !text.is_empty() {
                     branches.push(text.len());
                 }
-                if Some(at) == target {
+                if targets.binary_search(&at).is_ok() {
                     text.push_str(TARGET);
                 }
                 text.push_str(&self.lines[at].text);

@@ -5,17 +5,19 @@
 //! units part ways: so that what requests share is made of whole parts, behind each of which a provider can be asked to keep what it has
 //! read.
 
-use crate::codebook::{Codebook, CodebookError, FieldKind, Library, UnitKind, error_at, schema::answer_schema};
+mod context;
+
+use crate::codebook::group::{self, group_schema};
+use crate::codebook::schema::answer_schema;
+use crate::codebook::{Codebook, CodebookError, Library, error_at};
 use crate::llm::{AnswerSchema, Part, Request, Role, Turn};
 use crate::material::Material;
-use crate::session::{EventBody, Session, ToolOutcome};
+use crate::session::Session;
 use crate::unit::Unit;
+use context::{group_context, provided, static_context, unit_context};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
-use serde::Serialize;
-use serde_json::json;
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -68,8 +70,18 @@ impl Prompt {
 #[derive(Debug)]
 pub struct Prompter {
     environment: Environment<'static>,
-    /// What of the context depends on the codebook alone, by task.
-    codebooks: BTreeMap<String, (Arc<Codebook>, Value, AnswerSchema)>,
+    /// By task.
+    codebooks: BTreeMap<String, Fixed>,
+}
+
+/// What of a prompt depends on the codebook alone.
+#[derive(Debug)]
+struct Fixed {
+    codebook: Arc<Codebook>,
+    context: Value,
+    schema: AnswerSchema,
+    /// The form of an answer for several prompts.
+    group_schema: AnswerSchema,
 }
 
 impl Prompter {
@@ -126,8 +138,8 @@ impl Prompter {
             }
         }
         let context = Value::from(Serde(static_context(&codebook)));
-        let schema = answer_schema(&codebook);
-        self.codebooks.insert(codebook.task.clone(), (codebook, context, schema));
+        let (schema, group_schema) = (answer_schema(&codebook), group_schema(&codebook));
+        self.codebooks.insert(codebook.task.clone(), Fixed { codebook, context, schema, group_schema });
         Ok(())
     }
 
@@ -139,13 +151,41 @@ impl Prompter {
         unit: &Unit,
         material: &Material,
     ) -> Result<Prompt, CodebookError> {
-        let (codebook, fixed, schema) = self.codebooks.get(task).ok_or_else(|| CodebookError::UnknownTask {
+        let fixed = self.fixed(task)?;
+        let (system, blocks) = self.blocks(fixed, unit_context(&fixed.codebook, session, unit, material))?;
+        Ok(Prompt { system, parts: parts(&blocks), schema: fixed.schema.clone() })
+    }
+
+    /// The prompt for several prompts of `session`, which the material shows as its targets.
+    pub fn render_group(&self, task: &str, units: &[Unit], material: &Material) -> Result<Prompt, CodebookError> {
+        let fixed = self.fixed(task)?;
+        let context = group_context(units, material);
+        let (system, mut blocks) = self.blocks(fixed, context.clone())?;
+        let last = self
+            .environment
+            .get_template(group::PARTIAL)
+            .and_then(|template| template.render(whole(context, fixed)))
+            .map_err(|error| template_error(&fixed.codebook, group::PARTIAL, &error))?;
+        blocks.push(last.trim().to_owned());
+        Ok(Prompt { system, parts: parts(&blocks), schema: fixed.group_schema.clone() })
+    }
+
+    fn fixed(&self, task: &str) -> Result<&Fixed, CodebookError> {
+        self.codebooks.get(task).ok_or_else(|| CodebookError::UnknownTask {
             task: task.to_owned(),
             place: "this run".to_owned(),
             known: self.codebooks.keys().cloned().collect::<Vec<_>>().join(", "),
-        })?;
-        let varying = Value::from(Serde(context(codebook, session, unit, material)));
-        let context = minijinja::context! { ..varying, ..fixed.clone() };
+        })
+    }
+
+    /// The `system` block and the others, without those that are empty.
+    fn blocks(
+        &self,
+        fixed: &Fixed,
+        varying: serde_json::Value,
+    ) -> Result<(Option<String>, Vec<String>), CodebookError> {
+        let codebook = &fixed.codebook;
+        let context = whole(varying, fixed);
         let mut system = None;
         let mut blocks: Vec<String> = Vec::new();
         for block in &codebook.blocks {
@@ -161,8 +201,13 @@ impl Prompter {
                 false => blocks.push(text.to_owned()),
             }
         }
-        Ok(Prompt { system, parts: parts(&blocks), schema: schema.clone() })
+        Ok((system, blocks))
     }
+}
+
+/// All that a template knows.
+fn whole(varying: serde_json::Value, fixed: &Fixed) -> Value {
+    minijinja::context! { ..Value::from(Serde(varying)), ..fixed.context.clone() }
 }
 
 /// The parts of a turn made of these blocks. The last part is a request's own; what ends before it is worth a mark.
@@ -181,33 +226,8 @@ fn parts(blocks: &[String]) -> Vec<Part> {
     parts
 }
 
-/// The material's text with a [`BRANCH`] at each of its branches.
-fn branched(material: &Material) -> Cow<'_, str> {
-    if material.branches.is_empty() {
-        return Cow::Borrowed(&material.text);
-    }
-    let mut text = String::with_capacity(material.text.len() + material.branches.len());
-    let mut from = 0;
-    for &branch in &material.branches {
-        text.push_str(&material.text[from..branch]);
-        text.push(BRANCH);
-        from = branch;
-    }
-    text.push_str(&material.text[from..]);
-    Cow::Owned(text)
-}
-
 fn template_name(codebook: &Codebook, block: &str) -> String {
     format!("{}.md/{block}", codebook.task)
-}
-
-/// The variables that a template may use.
-fn provided(unit: UnitKind) -> Vec<&'static str> {
-    let about = match unit {
-        UnitKind::Session => "session",
-        UnitKind::Prompt => "target",
-    };
-    vec!["task", "title", "fields", "field", "material", about]
 }
 
 fn reason(error: &minijinja::Error) -> String {
@@ -235,138 +255,4 @@ fn template_error(codebook: &Codebook, block: &str, error: &minijinja::Error) ->
     let end = codebook.text[start..].find('\n').map_or(codebook.text.len(), |length| start + length);
     let known = provided(codebook.unit).join(", ");
     error_at(codebook, start..end, reason(error), Some(format!("a template of this task may use: {known}")))
-}
-
-/// What a template knows of the codebook itself.
-fn static_context(codebook: &Codebook) -> serde_json::Value {
-    let fields: Vec<serde_json::Value> = codebook
-        .fields
-        .iter()
-        .map(|field| {
-            let mut value = json!({
-                "name": field.name,
-                "type": field.kind.name(),
-                "description": field.description,
-                "optional": field.optional,
-            });
-            match &field.kind {
-                FieldKind::Label(labels) | FieldKind::Labels(labels) => {
-                    value["labels"] = labels
-                        .labels
-                        .iter()
-                        .map(|label| json!({ "name": label.name, "definition": label.definition, "examples": label.examples }))
-                        .collect();
-                }
-                FieldKind::Score(score) => {
-                    value["min"] = score.min.into();
-                    value["max"] = score.max.into();
-                    value["bands"] = score
-                        .bands
-                        .iter()
-                        .map(|band| json!({ "from": band.from, "to": band.to, "definition": band.definition }))
-                        .collect();
-                }
-                FieldKind::Shares(parts) => {
-                    value["parts"] =
-                        parts.iter().map(|part| json!({ "name": part.name, "definition": part.definition })).collect();
-                }
-                FieldKind::Criteria(criteria) => {
-                    value["criteria"] = criteria
-                        .iter()
-                        .map(|criterion| json!({ "name": criterion.name, "definition": criterion.definition }))
-                        .collect();
-                }
-                FieldKind::Number | FieldKind::Flag { .. } | FieldKind::Text | FieldKind::Evidence => {}
-            }
-            value
-        })
-        .collect();
-    let by_name: serde_json::Map<String, serde_json::Value> =
-        codebook.fields.iter().map(|field| field.name.clone()).zip(fields.iter().cloned()).collect();
-    json!({ "task": codebook.task, "title": codebook.title, "fields": fields, "field": by_name })
-}
-
-/// What a template knows of the unit. A prompt's context says nothing of the whole session, which would tell the future.
-fn context(codebook: &Codebook, session: &Session, unit: &Unit, material: &Material) -> serde_json::Value {
-    let mut context = json!({
-        "material": { "open": material.open, "close": material.close, "text": branched(material) },
-    });
-    match (codebook.unit, unit.prompt) {
-        (UnitKind::Prompt, Some(prompt)) => {
-            context["target"] = json!({ "event": prompt.event, "channel": prompt.channel });
-        }
-        _ => context["session"] = json!(SessionContext::of(session)),
-    }
-    context
-}
-
-#[derive(Serialize)]
-struct SessionContext {
-    agent: &'static str,
-    models: Vec<String>,
-    prompts: usize,
-    interruptions: usize,
-    rejected_tools: usize,
-    tool_calls: usize,
-    failed_tool_calls: usize,
-    categories: Vec<Count>,
-    top_tools: Vec<Count>,
-    commits: Vec<Commit>,
-    wall_minutes: f64,
-    active_minutes: f64,
-}
-
-#[derive(Serialize)]
-struct Count {
-    name: String,
-    count: usize,
-}
-
-#[derive(Serialize)]
-struct Commit {
-    hash: String,
-    subject: String,
-}
-
-impl SessionContext {
-    fn of(session: &Session) -> SessionContext {
-        let mut categories: BTreeMap<String, usize> = BTreeMap::new();
-        let mut tools: BTreeMap<String, usize> = BTreeMap::new();
-        for (_, call) in session.tool_calls() {
-            *categories.entry(call.category.name().to_owned()).or_default() += 1;
-            *tools.entry(one_line(&call.name, 40)).or_default() += 1;
-        }
-        let interruptions =
-            session.events.iter().filter(|event| matches!(event.body, EventBody::Interruption { .. })).count();
-        let minutes = |seconds: f64| (seconds / 6.0).round() / 10.0;
-        SessionContext {
-            agent: session.agent.name(),
-            models: session.models.iter().map(|model| one_line(model, 60)).collect(),
-            prompts: session.prompts().count(),
-            interruptions,
-            rejected_tools: session.outcomes(ToolOutcome::Rejected),
-            tool_calls: session.tool_calls().count(),
-            failed_tool_calls: session.outcomes(ToolOutcome::Failed),
-            categories: most_first(categories, usize::MAX),
-            top_tools: most_first(tools, 8),
-            commits: session
-                .commits()
-                .map(|(hash, subject)| Commit { hash: one_line(hash, 12), subject: one_line(subject, 120) })
-                .collect(),
-            wall_minutes: minutes(session.wall_seconds()),
-            active_minutes: minutes(session.active_seconds),
-        }
-    }
-}
-
-/// Foreign text outside the fence is kept to one short line.
-fn one_line(text: &str, limit: usize) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(limit).collect()
-}
-
-fn most_first(counts: BTreeMap<String, usize>, limit: usize) -> Vec<Count> {
-    let mut counts: Vec<Count> = counts.into_iter().map(|(name, count)| Count { name, count }).collect();
-    counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
-    counts.truncate(limit);
-    counts
 }

@@ -93,7 +93,12 @@ impl References {
             // Without an endpoint nobody was asked.
             let Some(endpoint) = manifest.endpoint.clone() else { continue };
             let mut rows = HashSet::new();
+            let is_grouped = manifest.settings.group.is_some();
             run.rows(|row: Origin| {
+                // Answers to several prompts at once are about their session.
+                if is_grouped {
+                    rows.insert((UnitId::from_text(row.unit.session().to_string()), row.sample));
+                }
                 rows.insert((row.unit, row.sample));
             })?;
             let asked = Asked { task: manifest.task.clone(), model: manifest.model.clone(), endpoint };

@@ -14,7 +14,7 @@ use crate::material::Coverage;
 use crate::redact::Redactions;
 use crate::session::SessionId;
 use crate::shard::Shard;
-use crate::unit::UnitId;
+use crate::unit::{Grouping, UnitId};
 use crate::usage::Usage;
 use jiff::Timestamp;
 use miette::Diagnostic;
@@ -128,7 +128,7 @@ pub struct Annotation {
     pub session: SessionId,
     /// The task.
     pub task: String,
-    /// `PROVIDER/MODEL@task-hash`.
+    /// `PROVIDER/MODEL@task-hash`; `/session` behind it where prompts of a session shared a request.
     pub rater: String,
     /// Which of several answers, from 0.
     pub sample: u32,
@@ -142,15 +142,15 @@ pub struct Annotation {
     pub evidence: Vec<Evidence>,
     /// How much of the session the rater saw.
     pub coverage: Coverage,
-    /// Tokens of all requests of the unit; `None` where nobody told.
+    /// Tokens of all requests of the unit, or its part of them where units share requests; `None` where nobody told.
     pub usage: Option<Usage>,
     /// What the unit cost, whoever paid; `None` where the price is unknown.
     pub cost_usd: Option<f64>,
     /// Whether another run had paid for the answer.
     pub cached: bool,
-    /// Requests sent.
+    /// Requests sent. Those that units share are divided over them, so that rows add up to the requests that there were.
     pub attempts: u32,
-    /// Time of the requests that were answered, in milliseconds.
+    /// Time of the requests that were answered, in milliseconds; of a shared one all of it.
     pub latency_ms: u64,
 }
 
@@ -167,7 +167,7 @@ pub struct Manifest {
     pub codebook: FileVersion,
     /// `PROVIDER/MODEL`.
     pub model: String,
-    /// `PROVIDER/MODEL@task-hash`.
+    /// `PROVIDER/MODEL@task-hash`; `/session` behind it where prompts of a session shared a request.
     pub rater: String,
     /// Where the model was reached; `None` for the built-in baselines.
     pub endpoint: Option<String>,
@@ -225,6 +225,9 @@ pub struct Settings {
     /// Whether secrets, e-mail addresses and home names were replaced before the rater saw a session.
     #[serde(default)]
     pub redacted: bool,
+    /// Which units shared a request, if any did; nothing is written where each had its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Grouping>,
 }
 
 /// Counts over a run.

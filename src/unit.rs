@@ -49,6 +49,23 @@ pub struct Unit {
     pub prompt: Option<PromptUnit>,
 }
 
+/// Which units share a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grouping {
+    /// The prompts of a session.
+    Session,
+}
+
+impl Grouping {
+    /// `session`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Grouping::Session => "session",
+        }
+    }
+}
+
 /// A prompt that is to be annotated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PromptUnit {

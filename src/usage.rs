@@ -36,6 +36,25 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.prompt().saturating_add(self.output)
     }
+
+    /// The part of the `nth` (from 0) of `of` units that share it. Each count is divided by itself; what is left over goes to the first
+    /// units, one each, so that the parts add up to the whole. In no part is more `reasoning` than `output`.
+    pub fn part(&self, nth: usize, of: usize) -> Usage {
+        let Usage { input, cached_input, cache_write, output, reasoning } = *self;
+        Usage {
+            input: part(input, nth, of),
+            cached_input: part(cached_input, nth, of),
+            cache_write: part(cache_write, nth, of),
+            output: part(output, nth, of),
+            reasoning: part(reasoning, nth, of),
+        }
+    }
+}
+
+/// The part of the `nth` (from 0) of `of` units that share `count`: the largest remainders of equal shares.
+pub fn part(count: u64, nth: usize, of: usize) -> u64 {
+    let (nth, of) = (nth as u64, of.max(1) as u64);
+    count / of + u64::from(nth < count % of)
 }
 
 impl Add for Usage {
@@ -62,5 +81,26 @@ impl AddAssign for Usage {
 impl std::iter::Sum for Usage {
     fn sum<I: Iterator<Item = Usage>>(iter: I) -> Usage {
         iter.fold(Usage::default(), Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn parts_add_up_and_differ_by_one_at_most(
+            counts in proptest::array::uniform5(0u64..1 << 40),
+            of in 1usize..400,
+        ) {
+            let [input, cached_input, cache_write, output, reasoning] = counts;
+            let whole = Usage { input, cached_input, cache_write, output, reasoning: reasoning.min(output) };
+            let parts: Vec<Usage> = (0..of).map(|nth| whole.part(nth, of)).collect();
+            prop_assert_eq!(parts.iter().copied().sum::<Usage>(), whole);
+            prop_assert!(parts.iter().all(|part| part.reasoning <= part.output));
+            prop_assert!(parts.iter().all(|part| parts[0].input - part.input <= 1));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What can be typed after `cache`.
 
+use crate::unit::Grouping;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -66,6 +67,9 @@ pub struct Why {
     /// Answers per unit.
     #[arg(long, value_name = "K", default_value_t = 1, help_heading = "As for annotate", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub samples: u32,
+    /// Prompts of a session are asked for together.
+    #[arg(long, value_name = "session", help_heading = "As for annotate", value_parser = super::grouping())]
+    pub group: Option<Grouping>,
     /// Limit of output tokens of each answer.
     #[arg(long, value_name = "N", help_heading = "As for annotate", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_output_tokens: Option<u32>,

@@ -14,7 +14,7 @@ pub fn answer_schema(codebook: &Codebook) -> AnswerSchema {
     AnswerSchema { name, json: object(properties, None) }
 }
 
-fn object(properties: impl Iterator<Item = (String, Value)>, description: Option<String>) -> Value {
+pub(super) fn object(properties: impl Iterator<Item = (String, Value)>, description: Option<String>) -> Value {
     let properties: Map<String, Value> = properties.collect();
     let required: Vec<&String> = properties.keys().collect();
     let mut schema = json!({ "type": "object", "required": required });

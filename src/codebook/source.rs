@@ -63,6 +63,7 @@ struct RawCodebook {
     title: String,
     unit: UnitKind,
     sees: Spanned<Sees>,
+    group: Option<Spanned<bool>>,
     #[serde(default)]
     field: Vec<Spanned<RawField>>,
 }
@@ -228,6 +229,7 @@ pub(super) fn parse(path: &Path, text: &str, partials: &BTreeMap<String, String>
         ));
     }
     check_sees(&source, &raw)?;
+    let group = group(&source, &raw)?;
     if raw.field.is_empty() {
         return Err(source.front_error(0..0, "a codebook needs at least one [[field]]", None));
     }
@@ -239,11 +241,12 @@ pub(super) fn parse(path: &Path, text: &str, partials: &BTreeMap<String, String>
         title: raw.title,
         unit: raw.unit,
         sees: raw.sees.into_inner(),
+        group,
         fields,
         blocks,
         text: text.to_owned(),
         path: path.to_owned(),
-        hash: hash(text, partials),
+        hash: hash(text, group == Some(true), partials),
     })
 }
 
@@ -273,6 +276,19 @@ fn check_sees(source: &Source<'_>, raw: &RawCodebook) -> Result<(), CodebookErro
         return Err(source.front_error(raw.sees.span(), message, Some("200 is the least")));
     }
     Ok(())
+}
+
+/// Whether prompts may be asked for together. Sessions never are, so there the key would say nothing.
+fn group(source: &Source<'_>, raw: &RawCodebook) -> Result<Option<bool>, CodebookError> {
+    match (&raw.group, raw.unit) {
+        (None, _) => Ok(None),
+        (Some(group), UnitKind::Prompt) => Ok(Some(*group.get_ref())),
+        (Some(group), UnitKind::Session) => Err(source.front_error(
+            group.span(),
+            "`group` is for tasks whose unit is a prompt",
+            Some("each session has a request of its own: remove the line"),
+        )),
+    }
 }
 
 fn read_field(source: &Source<'_>, field: &Spanned<RawField>) -> Result<Field, CodebookError> {
@@ -488,8 +504,8 @@ pub fn error_at(codebook: &Codebook, span: Range<usize>, message: String, help: 
     Source { path: &codebook.path, text: &codebook.text, front: 0 }.error(span, message, help)
 }
 
-/// The version: the text and every partial that it names, line ends made equal.
-fn hash(text: &str, partials: &BTreeMap<String, String>) -> CodebookHash {
+/// The version: the text and every partial that it names, line ends made equal; with what a grouped request says, where there may be any.
+fn hash(text: &str, may_group: bool, partials: &BTreeMap<String, String>) -> CodebookHash {
     let mut hasher = blake3::Hasher::new();
     let mut add = |part: &str| {
         let part = part.replace("\r\n", "\n");
@@ -501,7 +517,8 @@ fn hash(text: &str, partials: &BTreeMap<String, String>) -> CodebookHash {
     let mut seen = BTreeSet::new();
     while let Some(text) = pending.pop() {
         for (name, partial) in partials {
-            if text.contains(name.as_str()) && seen.insert(name) {
+            let is_said = text.contains(name.as_str()) || may_group && name == super::group::PARTIAL;
+            if is_said && seen.insert(name) {
                 add(name);
                 add(partial);
                 pending.push(partial);

@@ -212,12 +212,11 @@ fn hint_at_labels(summaries: &[TaskSummary]) {
 }
 
 fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> Result<Exit> {
-    let price = match rater {
-        Rater::Model(model) => model.price.as_ref(),
+    let model = match rater {
+        Rater::Model(model) => Some(&**model),
         Rater::Cues | Rater::Majority | Rater::Labels => None,
     };
-    let forecast =
-        forecast::forecast(plan, matches!(rater, Rater::Model(_)), price, settings.samples, settings.redacted)?;
+    let forecast = forecast::forecast(plan, model, settings.samples, settings.redacted)?;
     if let (Some(redactions), false) = (&forecast.redactions, common.quiet) {
         say!("redacted: {redactions}");
     }

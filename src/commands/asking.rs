@@ -1,6 +1,7 @@
 //! What `annotate` and the batch lane share: takes what is asked and of whom, as it was typed, gives sessions, tasks and rater, checked.
 
 use super::agree::check_units;
+use super::grouping::grouping;
 use super::{UsageError, environment, library, say, session_paths};
 use interrater::cli::{Asking, Common, choice};
 use interrater::codebook::{Codebook, Library};
@@ -16,7 +17,7 @@ use interrater::prompt::Prompter;
 use interrater::report::plural;
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
 use interrater::run::{Settings, safe_name};
-use interrater::unit::units;
+use interrater::unit::{Grouping, units};
 use miette::Result;
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ pub fn asked(args: &Asking, need: Key, config: &Config, common: &Common) -> Resu
         codebooks.iter().map(|codebook| Gold::find(&config.paths.gold, codebook)).collect::<Result<Vec<_>, _>>()?;
     let model: ModelName = args.model.as_deref().unwrap_or(&config.annotate.model).parse()?;
     let rater = rater(&model, args, need, config)?;
+    let grouped = grouping(args.group, &codebooks, &rater, common.quiet)?;
     let mut corpus = corpus::find(&session_paths(&args.sessions, config)?)?;
     try_templates(&prompter, &codebooks, &corpus)?;
     let mut sessions = survey(&mut corpus, filter.as_ref())?;
@@ -71,7 +73,10 @@ pub fn asked(args: &Asking, need: Key, config: &Config, common: &Common) -> Resu
     let tasks: Vec<TaskPlan> = codebooks
         .iter()
         .zip(&golds)
-        .map(|(codebook, gold)| plan_task(codebook, gold.as_ref(), &model, &sessions, sampling, args, config))
+        .zip(grouped)
+        .map(|((codebook, gold), group)| {
+            plan_task((codebook, group), gold.as_ref(), &model, &sessions, sampling, args, config)
+        })
         .collect();
     let plan = Plan { corpus, library, sessions, inputs, tasks };
     let settings = Settings {
@@ -83,6 +88,8 @@ pub fn asked(args: &Asking, need: Key, config: &Config, common: &Common) -> Resu
         limit: sampling.limit,
         shuffle: sampling.shuffle,
         redacted: choice(args.redact, args.no_redact).or(config.annotate.redact).unwrap_or(rater.is_remote()),
+        // Each run's manifest says it of its own task.
+        group: None,
     };
     if rater.is_remote() && !settings.redacted && !common.quiet {
         say!("warning: redaction is off: sessions are sent as they are, with all secrets that they hold");
@@ -118,6 +125,9 @@ fn try_templates(prompter: &Prompter, codebooks: &[Arc<Codebook>], corpus: &Corp
                 Some(unit) => {
                     let material = material::render(&session, unit, &codebook.sees);
                     prompter.render(&codebook.task, &session, unit, &material)?;
+                    if codebook.group == Some(true) {
+                        prompter.render_group(&codebook.task, std::slice::from_ref(unit), &material)?;
+                    }
                 }
                 None => left.push(codebook),
             }
@@ -136,7 +146,7 @@ fn rater(model: &ModelName, args: &Asking, need: Key, config: &Config) -> Result
 }
 
 fn plan_task(
-    codebook: &Arc<Codebook>,
+    (codebook, group): (&Arc<Codebook>, Option<Grouping>),
     gold: Option<&Gold>,
     model: &ModelName,
     sessions: &[interrater::session::SessionSummary],
@@ -150,15 +160,21 @@ fn plan_task(
         Some(name) => format!("{name}-{}", codebook.task),
         None => format!("{}-{}-{}-{}", codebook.task, model.provider, model.model, codebook.hash.short()),
     };
+    if args.run.is_none() && group.is_some() {
+        run.push_str("-grouped");
+    }
     if let Some(shard) = args.shard {
         run.push_str(&format!("-{}", shard.in_a_name()));
     }
     let run = safe_name(&run);
+    // What else stood in sight makes another rater: its rows are never mixed with those of one that saw less.
+    let sight = group.map(|group| format!("/{}", group.name())).unwrap_or_default();
     let adjudicated: Vec<_> = gold.iter().flat_map(|gold| gold.adjudicated()).map(|row| &row.fields).collect();
     TaskPlan {
         folder: config.paths.runs.join(&run),
         run,
-        rater: format!("{model}@{}", codebook.version()),
+        rater: format!("{model}@{}{sight}", codebook.version()),
+        group,
         units,
         selection,
         majority: baseline::majority(codebook, &adjudicated),

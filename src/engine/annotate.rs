@@ -70,7 +70,7 @@ pub struct RunContext {
     pub codebook: Arc<Codebook>,
     /// The run's name.
     pub run: String,
-    /// `PROVIDER/MODEL@task-hash`.
+    /// `PROVIDER/MODEL@task-hash`, and what units share a request if any do.
     pub rater: String,
     /// Sampling temperature, if one was asked for.
     pub temperature: Option<f64>,
@@ -91,24 +91,49 @@ pub enum Refresh {
 }
 
 /// How a unit was answered, before it is a row.
-struct Verdict {
-    status: Status,
-    detail: Option<String>,
-    answer: Option<Answer>,
-    paid: Vec<StoredResponse>,
-    /// Requests without an answer.
-    unanswered: u32,
+pub(super) struct Verdict {
+    pub status: Status,
+    pub detail: Option<String>,
+    pub answer: Option<Answer>,
+    pub paid: Vec<Paid>,
+    /// How often a request was sent that got no answer, if there was one.
+    pub unanswered: Option<u32>,
+}
+
+/// What one answered request cost its unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Paid {
+    pub usage: Option<Usage>,
+    pub cost_usd: Option<f64>,
+    pub attempts: u32,
+    pub latency_ms: u64,
+    /// Whether this very run paid.
+    pub by_this_run: bool,
+}
+
+impl Paid {
+    pub fn of(context: &RunContext, asker: &Asker, stored: &StoredResponse) -> Paid {
+        let response = &stored.response;
+        let price = asker.model.price.as_ref();
+        Paid {
+            usage: response.usage,
+            cost_usd: price.and_then(|price| response.cost(price)),
+            attempts: response.attempts,
+            latency_ms: u64::try_from(response.latency.as_millis()).unwrap_or(u64::MAX),
+            by_this_run: response.run == context.run,
+        }
+    }
 }
 
 impl Verdict {
     /// An answer that nobody was asked for.
     fn answered(fields: Map<String, Value>) -> Verdict {
         let answer = Some(Answer { fields, evidence: Vec::new(), repaired: None });
-        Verdict { status: Status::Ok, detail: None, answer, paid: Vec::new(), unanswered: 0 }
+        Verdict { status: Status::Ok, detail: None, answer, paid: Vec::new(), unanswered: None }
     }
 
-    fn none(status: Status, detail: impl Into<String>, paid: Vec<StoredResponse>) -> Verdict {
-        Verdict { status, detail: Some(detail.into()), answer: None, paid, unanswered: 0 }
+    pub fn none(status: Status, detail: impl Into<String>, paid: Vec<Paid>) -> Verdict {
+        Verdict { status, detail: Some(detail.into()), answer: None, paid, unanswered: None }
     }
 }
 
@@ -120,7 +145,7 @@ pub fn baseline_row(context: &RunContext, rater: &Rater, work: Work) -> Annotati
             Existing::None(why) => Verdict::none(Status::Skipped, why, Vec::new()),
             Existing::Invalid(why) => Verdict::none(Status::Invalid, why, Vec::new()),
         };
-        return row(context, work, verdict, None);
+        return row(context, work, verdict);
     }
     let fields = match rater {
         Rater::Majority => context.majority.clone(),
@@ -133,12 +158,12 @@ pub fn baseline_row(context: &RunContext, rater: &Rater, work: Work) -> Annotati
             Verdict::none(Status::Skipped, "there is no gold to take the most frequent answer from", Vec::new())
         }
     };
-    row(context, work, verdict, None)
+    row(context, work, verdict)
 }
 
 /// The row of a unit for which nobody can be asked anything.
 pub fn skipped_row(context: &RunContext, work: Work) -> Annotation {
-    row(context, work, nothing_to_ask(), None)
+    row(context, work, nothing_to_ask())
 }
 
 /// Annotates from the store, as far as that is allowed and possible.
@@ -154,18 +179,18 @@ pub fn from_store(
         return Ok(Known::Ask(question));
     }
     let Some(first) = asker.stored(&question.key)? else { return Ok(Known::Ask(question)) };
-    let verdict = match Reading::of(context, asker.answered(first)) {
+    let verdict = match Reading::of(context, asker, asker.answered(first)) {
         Reading::Done(verdict) => verdict,
         Reading::Unusable { reason, text, paid } => {
             let again = second_request(&question.request, &text, &reason);
             let Some(second) = asker.stored(&asker.key(&again).0)? else { return Ok(Known::Ask(question)) };
-            second_verdict(Reading::of(context, asker.answered(second)), &reason, paid)
+            second_verdict(Reading::of(context, asker, asker.answered(second)), &reason, paid)
         }
     };
     if refresh == Refresh::Trouble && verdict.status.is_trouble() {
         return Ok(Known::Ask(question));
     }
-    Ok(Known::Row(Box::new(row(context, question.work, verdict, Some(asker)))))
+    Ok(Known::Row(Box::new(row(context, question.work, verdict))))
 }
 
 /// Annotates by asking a model.
@@ -182,28 +207,28 @@ pub async fn by_asking(
     let first = match asker.ask(&request, key, parts, &beginnings, purpose).await {
         Ok(answered) => answered,
         Err(AskError::Unit(Unanswered { status, reason, attempts, .. })) => {
-            let verdict = Verdict { unanswered: attempts, ..Verdict::none(status, reason, Vec::new()) };
-            return Ok(row(context, work, verdict, Some(asker)));
+            let verdict = Verdict { unanswered: Some(attempts), ..Verdict::none(status, reason, Vec::new()) };
+            return Ok(row(context, work, verdict));
         }
         Err(other) => return Err(other),
     };
-    let verdict = match Reading::of(context, Ok(first)) {
+    let verdict = match Reading::of(context, asker, Ok(first)) {
         Reading::Done(verdict) => verdict,
         Reading::Unusable { reason, text, paid } => {
             let again = second_request(&request, &text, &reason);
             let (key, parts) = asker.key(&again);
             // It begins as the first one, which the provider has just read.
             match asker.ask(&again, key, parts, &Beginnings::default(), purpose).await {
-                Ok(second) => second_verdict(Reading::of(context, Ok(second)), &reason, paid),
+                Ok(second) => second_verdict(Reading::of(context, asker, Ok(second)), &reason, paid),
                 Err(AskError::Unit(Unanswered { status, reason: failure, attempts, .. })) => {
                     let detail = format!("{reason}; asked again without an answer: {failure}");
-                    Verdict { unanswered: attempts, ..Verdict::none(status, detail, paid) }
+                    Verdict { unanswered: Some(attempts), ..Verdict::none(status, detail, paid) }
                 }
                 Err(other) => return Err(other),
             }
         }
     };
-    Ok(row(context, work, verdict, Some(asker)))
+    Ok(row(context, work, verdict))
 }
 
 /// What a request is about, as the store notes it.
@@ -225,25 +250,26 @@ enum Reading {
     /// It settles the unit.
     Done(Verdict),
     /// It is in no form that the codebook knows.
-    Unusable { reason: String, text: String, paid: Vec<StoredResponse> },
+    Unusable { reason: String, text: String, paid: Vec<Paid> },
 }
 
 impl Reading {
-    fn of(context: &RunContext, answered: Result<Answered, Box<(StoredResponse, String)>>) -> Reading {
+    fn of(context: &RunContext, asker: &Asker, answered: Result<Answered, Box<(StoredResponse, String)>>) -> Reading {
         let Answered { stored, response: Response { text, end, .. } } = match answered {
             Ok(answered) => answered,
             Err(unreadable) => {
                 let (stored, reason) = *unreadable;
-                return Reading::Done(Verdict::none(Status::Failed, reason, vec![stored]));
+                let paid = vec![Paid::of(context, asker, &stored)];
+                return Reading::Done(Verdict::none(Status::Failed, reason, paid));
             }
         };
-        let paid = vec![stored];
+        let paid = vec![Paid::of(context, asker, &stored)];
         match end {
             End::Stop => match answer::read(&context.codebook, &text) {
                 Ok(answer) => {
                     let status = if answer.repaired.is_some() { Status::Repaired } else { Status::Ok };
                     let detail = answer.repaired.map(str::to_owned);
-                    Reading::Done(Verdict { status, detail, answer: Some(answer), paid, unanswered: 0 })
+                    Reading::Done(Verdict { status, detail, answer: Some(answer), paid, unanswered: None })
                 }
                 Err(error) => Reading::Unusable { reason: error.to_string(), text, paid },
             },
@@ -259,7 +285,7 @@ impl Reading {
 }
 
 /// What a second answer settles; the first could not be used for `reason` and was `paid` as well.
-fn second_verdict(second: Reading, reason: &str, mut paid: Vec<StoredResponse>) -> Verdict {
+fn second_verdict(second: Reading, reason: &str, mut paid: Vec<Paid>) -> Verdict {
     match second {
         Reading::Done(mut verdict) => {
             paid.append(&mut verdict.paid);
@@ -279,11 +305,16 @@ fn second_verdict(second: Reading, reason: &str, mut paid: Vec<StoredResponse>) 
 
 /// The same question, with the unusable answer and what is wrong with it.
 fn second_request(request: &Request, text: &str, reason: &str) -> Request {
-    let mut again = request.clone();
-    let part = |text: String| Part { text, cache_mark: false };
     let complaint = format!(
         "Your answer could not be used: {reason}. Answer again, with nothing but the JSON object that was asked for."
     );
+    complaining(request, text, complaint)
+}
+
+/// The same question, with the answer to it and what is wrong with that.
+pub(super) fn complaining(request: &Request, text: &str, complaint: String) -> Request {
+    let mut again = request.clone();
+    let part = |text: String| Part { text, cache_mark: false };
     if text.trim().is_empty() {
         if let Some(last) = again.turns.last_mut() {
             last.parts.push(part(format!("\n\n{complaint}")));
@@ -295,19 +326,15 @@ fn second_request(request: &Request, text: &str, reason: &str) -> Request {
     again
 }
 
-fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>) -> Annotation {
+/// The row of a unit that was answered so.
+pub(super) fn row(context: &RunContext, work: Work, verdict: Verdict) -> Annotation {
     let Work { unit, session, coverage, shown, is_asked, sample, task: _, position: _ } = work;
     let Verdict { status, detail, answer, paid, unanswered } = verdict;
-    let usages: Vec<Option<Usage>> = paid.iter().map(|stored| stored.response.usage).collect();
-    // A request without an answer may have been billed all the same.
-    let usage = if unanswered > 0 { None } else { usages.iter().copied().sum::<Option<Usage>>() };
-    let price = asker.and_then(|asker| asker.model.price.as_ref());
-    // What asked nobody cost nothing; what was asked costs what the price table knows.
-    let cost_usd = match (paid.is_empty(), price) {
-        _ if unanswered > 0 => None,
-        (true, _) => Some(0.0),
-        (false, None) => None,
-        (false, Some(price)) => paid.iter().map(|stored| stored.response.cost(price)).sum(),
+    // A request without an answer may have been billed all the same. What asked nobody cost nothing; what was asked costs what the price
+    // table knows.
+    let (usage, cost_usd) = match unanswered {
+        Some(_) => (None, None),
+        None => (paid.iter().map(|paid| paid.usage).sum(), paid.iter().map(|paid| paid.cost_usd).sum()),
     };
     let (fields, evidence) = match answer {
         Some(answer) => (answer.fields, answer::check_evidence(&session, &shown, answer.evidence)),
@@ -326,11 +353,8 @@ fn row(context: &RunContext, work: Work, verdict: Verdict, asker: Option<&Asker>
         coverage: if is_asked { coverage } else { Coverage::NONE },
         usage,
         cost_usd,
-        cached: !paid.is_empty() && paid.iter().all(|stored| stored.response.run != context.run),
-        attempts: paid.iter().map(|stored| stored.response.attempts).sum::<u32>() + unanswered,
-        latency_ms: paid
-            .iter()
-            .map(|stored| u64::try_from(stored.response.latency.as_millis()).unwrap_or(u64::MAX))
-            .sum(),
+        cached: !paid.is_empty() && paid.iter().all(|paid| !paid.by_this_run),
+        attempts: paid.iter().map(|paid| paid.attempts).sum::<u32>() + unanswered.unwrap_or(0),
+        latency_ms: paid.iter().map(|paid| paid.latency_ms).fold(0, u64::saturating_add),
     }
 }

@@ -6,6 +6,7 @@ use crate::filter::{Filter, FilterError};
 use crate::run::FileVersion;
 use crate::session::{ReadError, SessionSummary};
 use crate::shard::Shard;
+use crate::unit::Grouping;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -61,8 +62,10 @@ pub struct TaskPlan {
     pub run: String,
     /// The run's folder.
     pub folder: PathBuf,
-    /// `PROVIDER/MODEL@task-hash`.
+    /// `PROVIDER/MODEL@task-hash`; `/session` behind it where prompts of a session share a request.
     pub rater: String,
+    /// Which units share a request, if any do.
+    pub group: Option<Grouping>,
     /// How many units are annotated.
     pub units: usize,
     /// Which ones.

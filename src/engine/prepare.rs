@@ -4,9 +4,12 @@
 //! Sessions are begun in order and worked on side by side. How far a thread may get ahead is bounded by the rows that wait for earlier
 //! ones, so memory holds the sessions under way and never the corpus.
 
+mod groups;
+
 use super::EngineError;
 use super::annotate::{Known, Question, RunContext, Work, baseline_row, from_store, material_hash, skipped_row};
 use super::ask::Asker;
+use super::group::GroupQuestion;
 use super::plan::Plan;
 use super::warmth::Beginnings;
 use crate::codebook::UnitKind;
@@ -19,7 +22,7 @@ use crate::redact::{self, Redactions};
 use crate::run::Annotation;
 use crate::session::Session;
 use crate::store::StoreError;
-use crate::unit::{Unit, units};
+use crate::unit::{Grouping, Unit, units};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -44,6 +47,9 @@ pub enum Prepared {
     },
     /// A model has to be asked.
     Ask(Box<Question>),
+    /// A model has to be asked for several prompts at once. Comes only where the plan's task has a `group`; what follows from the answer, more
+    /// requests perhaps, is for [`super::group`] to say.
+    Group(Box<GroupQuestion>),
     /// It was planned, but its session has fewer units by now.
     Gone {
         /// Which task of the plan.
@@ -260,6 +266,9 @@ impl Preparing {
             chosen.into_iter().for_each(|(first, unit)| self.unseen(task, session, first, &unit, sending));
             return Ok(());
         }
+        if let (Some(Grouping::Session), Some(asker)) = (self.plan.tasks[task].group, &self.asker) {
+            return self.groups(task, asker, session, prompter, chosen, sending);
+        }
         let renderer = Renderer::new(session, &codebook.sees);
         for (first, unit) in chosen {
             let material = renderer.material(&unit);
@@ -350,7 +359,7 @@ struct Sending<'s> {
 impl Sending<'_> {
     fn send(&mut self, prepared: Prepared, bytes: usize) {
         // A request is worth a hand-over of its own: somebody may be free to send it.
-        let is_request = matches!(prepared, Prepared::Ask(_));
+        let is_request = matches!(prepared, Prepared::Ask(_) | Prepared::Group(_));
         self.held.push(prepared);
         self.bytes += bytes;
         if is_request || self.held.len() >= AT_ONCE || self.bytes >= BYTES_AT_ONCE {

@@ -101,7 +101,7 @@ pub(super) fn fitting(
 }
 
 /// The runs of what is kept.
-fn ranges(kept: &[bool]) -> Vec<Range<usize>> {
+pub(super) fn ranges(kept: &[bool]) -> Vec<Range<usize>> {
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for at in (0..kept.len()).filter(|&at| kept[at]) {
         match ranges.last_mut() {

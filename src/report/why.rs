@@ -31,6 +31,8 @@ pub struct Told {
     pub without_unit: u64,
     /// Those for this task.
     pub of_task: u64,
+    /// Those that are about several prompts of the unit's session at once, where the request is for the unit alone and none was found.
+    pub of_groups: u64,
 }
 
 /// Whether somebody would be asked.
@@ -209,6 +211,7 @@ impl Told {
             of_unit: 0,
             without_unit: 0,
             of_task: 0,
+            of_groups: 0,
         }
     }
 
@@ -223,7 +226,7 @@ impl Told {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Told { unit, task, model, sample, asked, nearest, of_unit, without_unit, of_task } = self;
+        let Told { unit, task, model, sample, asked, nearest, of_unit, without_unit, of_task, of_groups } = self;
         write!(out, "{task}, {model}, {unit}")?;
         if *sample > 0 {
             write!(out, ", sample {sample}")?;
@@ -253,6 +256,12 @@ impl Told {
                 "{all} answers are stored for this task, none of them surely to this unit: {unknown} were stored before units were written down."
             )?,
             (true, unit, ..) => writeln!(out, "{unit} answers to this unit are stored, all of them superseded.")?,
+        }
+        if *of_groups > 0 {
+            writeln!(
+                out,
+                "  {of_groups} answers are about several prompts of this session at once: --group session looks for the one about this prompt."
+            )?;
         }
         for Nearest { run, created_at, differs, .. } in nearest {
             writeln!(out, "  of run {run}, {}, differs in", created_at.strftime("%Y-%m-%d %H:%M"))?;

@@ -240,7 +240,7 @@ fn a_mistake_in_a_codebook_is_named_with_file_and_line() {
         ·                                        ──┬──
         ·                                          ╰── here
         ╰────
-    hint: a template of a prompt task may use: task, title, fields, field, material, target
+    hint: a template of a prompt task may use: task, title, fields, field, material, target, targets
     ");
     insta::assert_snapshot!(codebook("{{ target.event }}", "{{ session.prompts }}"), @"
     error: prompts/tone.md:31: unknown variable `session` in block `instructions`
@@ -250,7 +250,7 @@ fn a_mistake_in_a_codebook_is_named_with_file_and_line() {
         ·                                        ───┬───
         ·                                           ╰── here
         ╰────
-    hint: a template of a prompt task may use: task, title, fields, field, material, target
+    hint: a template of a prompt task may use: task, title, fields, field, material, target, targets
     ");
     insta::assert_snapshot!(codebook("{{ target.event }}", "{{ target.event"), @"
     error: prompts/tone.md:31: syntax error: unexpected `:`, expected end of variable block

@@ -18,6 +18,7 @@ mod entire_oracle;
 mod export;
 mod fake;
 mod faults;
+mod group;
 mod init;
 mod interrupt;
 #[cfg(not(feature = "parquet"))]

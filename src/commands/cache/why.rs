@@ -5,18 +5,20 @@ use crate::commands::unit::{source_of, unit_of};
 use crate::commands::{Exit, UsageError, environment, library, print, print_json, session_paths};
 use interrater::cli::cache::Why;
 use interrater::cli::{Common, choice};
-use interrater::codebook::Codebook;
+use interrater::codebook::group::prompts_at_once;
+use interrater::codebook::{Codebook, UnitKind};
 use interrater::config::{Config, Key, Model, ModelName, Rater};
 use interrater::corpus::{self, Corpus};
 use interrater::engine::annotate::{material_hash, subject};
 use interrater::engine::ask::request_key;
-use interrater::material;
+use interrater::engine::group;
+use interrater::material::{self, Renderer};
 use interrater::prompt::{Prompt, Prompter};
 use interrater::redact;
 use interrater::report::why::{Asked, Change, Found, Told, told_text};
 use interrater::store::why::{Difference, Neighbourhood, Wanted, same};
 use interrater::store::{Entry, Reader, RequestParts, Subject};
-use interrater::unit::UnitId;
+use interrater::unit::{UnitId, units};
 use miette::{IntoDiagnostic, Result};
 
 /// What a unit's request is made of, under one choice of redaction.
@@ -41,7 +43,10 @@ pub(super) fn run(args: &Why, config: &Config, common: &Common) -> Result<Exit> 
         };
         model.max_output_tokens = args.max_output_tokens.or(model.max_output_tokens);
         let prompter = Prompter::new(&library, [codebook])?;
-        let render = |redacted| render(&corpus, &prompter, codebook, &args.unit, redacted);
+        // As `annotate` has it: the flag is for tasks whose codebook allows it.
+        let most = (args.group.is_some() && codebook.group == Some(true))
+            .then(|| prompts_at_once(codebook, model.max_output_tokens));
+        let render = |redacted| render(&corpus, &prompter, codebook, &args.unit, most, redacted);
         let Some(rendered) = render(redacted)? else {
             told.push(Told::nothing_to_ask(&codebook.task, &args.unit, &name));
             continue;
@@ -88,17 +93,29 @@ fn codebooks<'l>(
     }
 }
 
+/// The unit's own request, or that of its group of at most `most` prompts.
 fn render(
     corpus: &Corpus,
     prompter: &Prompter,
     codebook: &Codebook,
     unit: &str,
+    most: Option<usize>,
     redacted: bool,
 ) -> Result<Option<Rendered>> {
     let (session, _) = redact::read(source_of(corpus, unit, &codebook.task)?, redacted).into_diagnostic()?;
     let unit = unit_of(&session, codebook, unit)?;
     if session.prompts().next().is_none() {
         return Ok(None);
+    }
+    if let Some(most) = most {
+        let all = units(&session, codebook.unit);
+        let mut groups = Renderer::new(&session, &codebook.sees).groups(&all, most).into_iter();
+        let Some(group) = groups.find(|group| all[group.units.clone()].contains(&unit)) else { return Ok(None) };
+        if group.units.len() > 1 {
+            let subject = group::subject(codebook, &session.id, material_hash(&group.material.text));
+            let prompt = prompter.render_group(&codebook.task, &all[group.units], &group.material)?;
+            return Ok(Some(Rendered { prompt, subject }));
+        }
     }
     let material = material::render(&session, &unit, &codebook.sees);
     let subject = subject(codebook, &unit, material_hash(&material.text));
@@ -132,19 +149,25 @@ impl Look<'_> {
             Some(reader) => reader.get(&key).into_diagnostic()?,
             None => None,
         };
-        let near = match (self.reader, &found) {
+        let near = |subject: &Subject| match (self.reader, &found) {
             (Some(reader), None) => reader
                 .nearest(&Wanted {
                     provider: &self.model.name.provider,
                     model: &self.model.name.model,
                     endpoint: &self.model.endpoint.base_url,
                     task: &self.codebook.task,
-                    subject: &rendered.subject,
+                    subject,
                     parts: &parts,
                 })
-                .into_diagnostic()?,
-            _ => Neighbourhood { nearest: Vec::new(), of_unit: 0, without_unit: 0, of_task: 0 },
+                .into_diagnostic(),
+            _ => Ok(Neighbourhood { nearest: Vec::new(), of_unit: 0, without_unit: 0, of_task: 0 }),
         };
+        let session = UnitId::from_text(rendered.subject.unit.session().to_string());
+        let of_groups = match self.codebook.unit == UnitKind::Prompt && rendered.subject.unit != session {
+            true => near(&Subject { unit: session, ..rendered.subject.clone() })?.of_unit,
+            false => 0,
+        };
+        let near = near(&rendered.subject)?;
         let mut told = Told {
             unit: UnitId::from_text(&self.args.unit),
             task: self.codebook.task.clone(),
@@ -159,6 +182,7 @@ impl Look<'_> {
             of_unit: near.of_unit,
             without_unit: near.without_unit,
             of_task: near.of_task,
+            of_groups,
         };
         let other_words = |entry: &Entry| -> Result<bool> {
             let Some(rendered) = otherwise()? else { return Ok(false) };
