@@ -289,3 +289,42 @@ pub fn cost(totals: &Totals) -> String {
         (known, unknown) => format!("{} and unknown for {unknown}", dollars(known)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn row(status: &str, detail: Option<&str>) -> Annotation {
+        let row = json!({
+            "unit": "codex:s#1", "session": "codex:s", "task": "t", "rater": "m", "sample": 0, "status": status, "detail": detail, "fields": {},
+            "evidence": [], "coverage": { "tokens": 1.0, "prompts": 1.0 }, "usage": null, "cost_usd": null, "cached": false, "attempts": 1,
+            "latency_ms": 0,
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    #[test]
+    fn the_most_frequent_reason_of_each_state_is_told_however_many_there_are() {
+        let mut reasons = Reasons::default();
+        for number in 0..3 * REASONS {
+            reasons.add(&row("failed", Some(&format!("request {number} was lost"))));
+            if number % 3 == 0 {
+                reasons.add(&row("failed", Some("the server is asleep")));
+            }
+        }
+        for (status, detail) in [("invalid", Some("b")), ("invalid", Some("a")), ("refused", None), ("ok", Some("c"))] {
+            reasons.add(&row(status, detail));
+        }
+        let kept: usize = reasons.states.values().map(|(_, details)| details.len()).sum();
+        assert!(kept <= REASONS + 3, "memory is bounded: {kept}");
+        let told: Vec<(Status, usize, String)> =
+            reasons.finish().into_iter().map(|reason| (reason.status, reason.units, reason.most_often)).collect();
+        let expected = [
+            (Status::Invalid, 2, "a".to_owned()),
+            (Status::Refused, 1, "no reason".to_owned()),
+            (Status::Failed, 4 * REASONS, "the server is asleep".to_owned()),
+        ];
+        assert_eq!(told, expected);
+    }
+}
