@@ -1,11 +1,14 @@
 //! How fast the store of paid answers is: durable writes, reads by key, merging, with answers of the usual size. Prints figures.
 //!
-//! `cargo bench --bench store` works in the folder for temporary files, which should be on a disk; `TMPDIR` says where that is.
+//! `cargo bench --bench store -- [--merge-only] [--stores N]` works in the folder for temporary files, which should be on a disk; `TMPDIR` says
+//! where that is. Stores are merged by the program itself, in a process of its own, whose largest resident set is told where the system
+//! tells it.
 
 use interrater::store::{AskedSettings, Lane, NewResponse, RequestKey, RequestParts, Store, StoreError, Subject};
 use interrater::unit::UnitId;
 use interrater::usage::Usage;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -126,8 +129,56 @@ fn read(store: &Store, threads: u64, keys: &[RequestKey], at_once: usize) -> Res
     })
 }
 
+/// Runs `cache merge` on some stores, prints how long it took, and gives the most memory that it held, in megabytes.
+fn merge(into: &Path, stores: &[PathBuf], what: &str) -> Option<f64> {
+    let began = Instant::now();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_interrater"));
+    command.args(["cache", "merge", "--quiet", "--store"]).arg(into).args(stores).stdout(Stdio::null());
+    let mut child = command.spawn().expect("the program starts");
+    let mut peak = None;
+    let status = loop {
+        peak = peak_megabytes(child.id()).or(peak);
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(status.success(), "merging ended with {status}");
+    let seconds = began.elapsed().as_secs_f64();
+    let (rate, count) = ((stores.len() as u64 * ANSWERS) as f64 / seconds, stores.len());
+    let held = peak.map_or("unknown".to_owned(), |peak| format!("{peak:.0} MB"));
+    println!("{:<54}{seconds:>8.3} s {rate:>9.0}/s   peak {held}", format!("merged {count} stores, {what}"));
+    peak
+}
+
+fn peak_megabytes(process: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(peak.split_whitespace().next()?.parse::<f64>().ok()? / 1024.0)
+}
+
+/// Stores as the nodes of a cluster leave them behind: none has an answer of another's.
+fn merging(folder: &Path, stores: u64) -> Result<(), StoreError> {
+    let paths: Vec<PathBuf> = (0..stores).map(|number| folder.join(format!("node-{number}.db"))).collect();
+    for (number, path) in (0..).zip(&paths) {
+        write(path, number * ANSWERS..(number + 1) * ANSWERS, 1024)?;
+    }
+    let whole = folder.join("whole.db");
+    merge(&folder.join("one.db"), &paths[..1], "all new");
+    merge(&whole, &paths, "all new");
+    println!("{:.1} MB on disk", interrater::store::size_on_disk(&whole) as f64 / 1e6);
+    merge(&whole, &paths, "all known");
+    Ok(())
+}
+
 fn main() -> Result<(), StoreError> {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let arguments: Vec<String> = std::env::args().collect();
+    let stores = arguments.iter().position(|argument| argument == "--stores");
+    let stores = stores.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(8).max(1);
+    if arguments.iter().any(|argument| argument == "--merge-only") {
+        return merging(folder.path(), stores);
+    }
     let path = folder.path().join("store.db");
     println!("{ANSWERS} answers of {BODY} characters, in {}", folder.path().display());
 
@@ -145,5 +196,6 @@ fn main() -> Result<(), StoreError> {
     measure("looked up, all at once", ANSWERS, || {
         assert_eq!(store.has(&keys)?.len(), keys.len());
         Ok(())
-    })
+    })?;
+    merging(folder.path(), stores)
 }

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod sessions;
+pub mod spending;
 pub mod listing;
 pub mod totals;
 pub mod transcript;

@@ -121,8 +121,12 @@ impl Gathered {
                 return size;
             }
             (Values::Text(values), Cell::Text(text)) => {
-                size = text.len();
-                values.push(bytes(text));
+                // Rows beside one another often say the same, such as whose they are: that is held once.
+                let same = values.last().filter(|last| last.data() == text.as_bytes()).cloned();
+                if same.is_none() {
+                    size = text.len();
+                }
+                values.push(same.unwrap_or_else(|| bytes(text)));
             }
             (Values::Integer(values), Cell::Integer(number)) => values.push(*number),
             (Values::Real(values), Cell::Real(number)) => values.push(*number),

@@ -1,9 +1,8 @@
 //! Runs and their summaries as tables.
 
-use super::{dollars, grid, plural, text};
+use super::{dollars, grid, text};
 use crate::agreement::estimate::short;
 use crate::agreement::{Estimate, FieldAgreement, PairFigures};
-use crate::engine::Spent;
 use crate::run::vote::VoteSummary;
 use crate::run::{Annotation, Manifest, Status, Totals};
 use crate::summary::{Distribution, FieldSummary};
@@ -313,44 +312,41 @@ fn a_label(totals: &Totals) -> String {
     }
 }
 
-/// What a job has spent and what it has saved, in a line; `None` where nobody was ever asked.
-pub fn spending_line(spent: &Spent) -> Option<String> {
-    if spent.answers + spent.untold + spent.stored == 0 {
-        return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn row(status: &str, detail: Option<&str>) -> Annotation {
+        let row = json!({
+            "unit": "codex:s#1", "session": "codex:s", "task": "t", "rater": "m", "sample": 0, "status": status, "detail": detail, "fields": {},
+            "evidence": [], "coverage": { "tokens": 1.0, "prompts": 1.0 }, "usage": null, "cost_usd": null, "cached": false, "attempts": 1,
+            "latency_ms": 0,
+        });
+        serde_json::from_value(row).unwrap()
     }
-    let answers = plural(spent.answers, "answer");
-    let mut line = match spent.cost_usd {
-        Some(cost) if spent.answers > 0 => {
-            let each = dollars(Some(cost / spent.answers as f64));
-            format!("spent {} on {answers}, {each} each", dollars(Some(cost)))
+
+    #[test]
+    fn the_most_frequent_reason_of_each_state_is_told_however_many_there_are() {
+        let mut reasons = Reasons::default();
+        for number in 0..3 * REASONS {
+            reasons.add(&row("failed", Some(&format!("request {number} was lost"))));
+            if number % 3 == 0 {
+                reasons.add(&row("failed", Some("the server is asleep")));
+            }
         }
-        Some(_) => "spent nothing".to_owned(),
-        None => format!("asked for {answers}, at a price that is not known"),
-    };
-    match (spent.untold, spent.untold_usd) {
-        (0, _) => {}
-        (untold, None) => {
-            line.push_str(&format!("; {} may have been billed without a word", plural(untold, "attempt")))
+        for (status, detail) in [("invalid", Some("b")), ("invalid", Some("a")), ("refused", None), ("ok", Some("c"))] {
+            reasons.add(&row(status, detail));
         }
-        (untold, most) => line.push_str(&format!(
-            "; {} may have been billed without a word, {} at most",
-            plural(untold, "attempt"),
-            dollars(most)
-        )),
+        let kept: usize = reasons.states.values().map(|(_, details)| details.len()).sum();
+        assert!(kept <= REASONS + 3, "memory is bounded: {kept}");
+        let told: Vec<(Status, usize, String)> =
+            reasons.finish().into_iter().map(|reason| (reason.status, reason.units, reason.most_often)).collect();
+        let expected = [
+            (Status::Invalid, 2, "a".to_owned()),
+            (Status::Refused, 1, "no reason".to_owned()),
+            (Status::Failed, 4 * REASONS, "the server is asleep".to_owned()),
+        ];
+        assert_eq!(told, expected);
     }
-    if spent.stored > 0 {
-        let saved = spent.saved_by_store_usd.map(|saved| format!(" saved {}", dollars(Some(saved))));
-        let stored = if spent.stored == 1 { "1 row" } else { &format!("{} rows", spent.stored) };
-        line.push_str(&format!(
-            "; stored answers gave {stored}{}",
-            saved.map_or(String::new(), |saved| format!(" and{saved}"))
-        ));
-    }
-    if let Some(rate) = spent.usage.cached_share().filter(|rate| *rate > 0.0) {
-        line.push_str(&format!("; {:.0} % of the prompts' tokens came from the provider's cache", rate * 100.0));
-        if let Some(saved) = spent.saved_by_prompt_cache_usd {
-            line.push_str(&format!(", which saved {}", dollars(Some(saved))));
-        }
-    }
-    Some(line)
 }

@@ -3,6 +3,7 @@
 use super::*;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::Field;
+use ::parquet::record::RowAccessor;
 use ::parquet::schema::printer::print_schema;
 use std::fs::File;
 
@@ -120,9 +121,9 @@ fn the_schema_says_what_texts_lists_and_times_are() {
 
 #[test]
 fn many_rows_become_groups_of_bounded_size_and_the_same_bytes_each_time() {
-    let long = "x".repeat(TEXT_BYTES / 4);
+    let long: Vec<String> = (0..5).map(|at| at.to_string().repeat(TEXT_BYTES / 4)).collect();
     let ids: Vec<String> = (0..ROWS + 10).map(|at| at.to_string()).collect();
-    let rows: Vec<_> = ids.iter().map(|id| sparse(id)).chain((0..5).map(|_| sparse(&long))).collect();
+    let rows: Vec<_> = ids.iter().chain(&long).map(|id| sparse(id)).collect();
     let bytes = written(&rows);
     let reader = reader(&bytes);
     let groups: Vec<i64> = reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
@@ -130,6 +131,19 @@ fn many_rows_become_groups_of_bounded_size_and_the_same_bytes_each_time() {
     assert_eq!(groups, [ROWS as i64, 14, 1]);
     assert_eq!(reader.get_row_iter(None).unwrap().count(), rows.len());
     assert!(bytes == written(&rows), "the same rows are the same bytes");
+}
+
+#[test]
+fn what_rows_beside_one_another_repeat_is_held_once_and_written_each_time() {
+    let long = "x".repeat(TEXT_BYTES / 2);
+    let texts = [&long, "a", "a", "", "", &long, &long, &long, &long];
+    let rows: Vec<_> = texts.iter().map(|text| sparse(text)).collect();
+    let reader = reader(&written(&rows));
+    let groups: Vec<i64> = reader.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+    assert_eq!(groups, [6, 3], "the second group holds one long text, not three");
+    let ids: Vec<String> =
+        reader.get_row_iter(None).unwrap().map(|row| row.unwrap().get_string(0).unwrap().clone()).collect();
+    assert_eq!(ids, texts);
 }
 
 #[test]
