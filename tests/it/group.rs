@@ -543,3 +543,31 @@ fn what_was_settled_before_the_end_keeps_its_row() {
     assert_whole(&context.rows("mood"), 1, 4);
     assert_eq!(fake.seen().len(), 3, "what was answered is not asked for again");
 }
+
+#[test]
+fn what_ends_a_grouped_request_may_be_the_projects_own_and_is_part_of_the_version() {
+    let context = project(1, 2);
+    let fake = Fake::plan(|_| Reply::Answer).answer(answer).start();
+    annotate(&context, &fake, &["--run", "shipped"]).with(0);
+    context.write(
+        "prompts/_group.md",
+        "Every one of these:\n{% for t in targets %}\n- event {{ t.event }}\n{% endfor %}\nAnswer with `answers`.\n",
+    );
+    annotate(&context, &fake, &["--run", "own"]).with(0);
+    assert!(fake.seen()[1].asked.prompt.ends_with("Every one of these:\n- event 1\n- event 3\nAnswer with `answers`."));
+    let hash = |run: &str| context.manifest(run)["codebook"]["hash"].clone();
+    assert_ne!(hash("shipped"), hash("own"));
+}
+
+#[test]
+fn a_server_without_structured_output_answers_groups_as_well() {
+    let context = project(1, 4);
+    let fake = Fake::plan(|_| Reply::WithProse)
+        .answer(|asked, _| json!({ "answers": listed(asked).into_iter().map(entry).collect::<Vec<_>>() }))
+        .refuses("response_format")
+        .start();
+    annotate(&context, &fake, &[]).with(0);
+    assert_eq!(fake.complaints().len(), 1);
+    assert!(fake.seen()[1].asked.prompt.contains("fits this JSON schema"));
+    assert_eq!(states(&context.rows("mood")), BTreeMap::from([("repaired".to_owned(), 4)]));
+}
