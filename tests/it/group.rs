@@ -1,11 +1,12 @@
 //! `annotate --group session`: many prompts of a session in one request, and a row for each as if it had been asked for alone.
 
-use crate::context::{Context, Ended, assert_whole, row, session_id, states, typed};
+use crate::context::{Context, Ended, asked_since, assert_once, assert_whole, row, session_id, states, typed};
 use crate::fake::{Asked, Fake, Provider, Reply};
 use regex::Regex;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 const PRICES: &str = r#"
 [input]
@@ -570,4 +571,20 @@ fn a_server_without_structured_output_answers_groups_as_well() {
     assert_eq!(fake.complaints().len(), 1);
     assert!(fake.seen()[1].asked.prompt.contains("fits this JSON schema"));
     assert_eq!(states(&context.rows("mood")), BTreeMap::from([("repaired".to_owned(), 4)]));
+}
+
+#[test]
+fn an_interrupted_run_goes_on_where_it_ended() {
+    let context = project(20, 3);
+    let fake = Fake::plan(|_| Reply::Answer).answer(answer).delay(Duration::from_millis(30)).start();
+    let mut running = context.start_annotating(&fake, &["--group", "session", "--concurrency", "2"]);
+    running.until("some sessions are answered", || fake.asked() >= 5);
+    running.signal("INT");
+    running.end().with(130);
+    let rows = context.rows("mood");
+    assert!(rows.len() % 3 == 0 && rows.len() < 60, "{}", rows.len());
+    assert_eq!(rows.len() / 3, fake.asked(), "what was under way is waited for");
+    annotate(&context, &fake, &[]).with(0);
+    assert_whole(&context.rows("mood"), 20, 3);
+    assert_once(&asked_since(&fake, 0));
 }
