@@ -18,6 +18,7 @@ mod export;
 mod fake;
 mod faults;
 mod group;
+mod group_trouble;
 mod init;
 mod interrupt;
 #[cfg(not(feature = "parquet"))]
