@@ -46,6 +46,7 @@ fn answer(number: u64) -> NewResponse {
             schema: hex("schema"),
             settings: hex("settings"),
             asked: Some(AskedSettings { temperature: Some(0.0), max_output_tokens: None, sample: 0 }),
+            bytes: Some(4_000),
         },
         body: format!("{text:x<BODY$}"),
         status: 200,

@@ -10,6 +10,7 @@ pub mod group;
 mod key;
 pub mod plan;
 pub mod prepare;
+pub mod recall;
 pub mod spending;
 pub mod warmth;
 
@@ -161,8 +162,9 @@ pub async fn run(
         plan: plan.clone(),
         contexts: contexts.clone(),
         rater: rater.clone(),
-        asker: asker.clone(),
+        recall: asker.as_ref().map(|asker| asker.recall.clone()),
         refresh,
+        wind_down: asker.as_ref().map(|asker| asker.wind_down.clone()).unwrap_or_default(),
         samples,
         redacted: settings.redacted,
         headway: headway.clone(),
@@ -265,7 +267,7 @@ fn asker(job: &Job, abandon: &CancellationToken) -> Result<Option<Asker>, StoreE
 }
 
 /// What all rows of each run share.
-fn contexts(plan: &Plan, settings: &Settings) -> Arc<Vec<RunContext>> {
+pub fn contexts(plan: &Plan, settings: &Settings) -> Arc<Vec<RunContext>> {
     let context = |task: &TaskPlan| RunContext {
         codebook: task.codebook.clone(),
         run: task.run.clone(),
@@ -322,7 +324,7 @@ impl Pipeline<'_> {
             (Prepared::Ask(question), Some(asker)) if asker.wind_down.is_cancelled() => {
                 let (task, position) = (question.work.task, question.work.position);
                 // It was prepared before the job was told to end; an answer that was to be replaced stays.
-                match from_store(&self.contexts[task], &asker, self.refresh, question)? {
+                match from_store(&self.contexts[task], &asker.recall, Refresh::Nothing, question)? {
                     Known::Row(row) => self.write_stored((task, position), *row),
                     Known::Ask(_) => Ok(self.leave_out((task, position))?),
                 }
@@ -337,7 +339,7 @@ impl Pipeline<'_> {
             }
             (Prepared::Group(group), Some(asker)) if asker.wind_down.is_cancelled() => {
                 let task = group.task();
-                let Settled { rows, open } = group::what_is_stored(&self.contexts[task], &asker, *group)?;
+                let Settled { rows, open } = group::what_is_stored(&self.contexts[task], &asker.recall, *group)?;
                 rows.into_iter().try_for_each(|(position, row)| self.write_stored((task, position), row))?;
                 Ok(self.settle(task, Settled { rows: Vec::new(), open })?)
             }

@@ -1,38 +1,36 @@
-//! What a job would ask, before it asks anything: units, tokens, cost as an interval, one rendered prompt.
+//! What a job would ask, before it asks anything: requests, tokens, cost as an interval, one rendered prompt.
+//!
+//! A job is prepared as it would be run, and nobody is asked: so what is stored is not counted again, and prompts that share a request are
+//! counted as one.
 
-use crate::codebook::CodebookError;
-use crate::codebook::group::prompts_at_once;
-use crate::config::Model;
-use crate::engine::Plan;
+mod learnt;
+
+use crate::codebook::UnitKind;
+use crate::config::{Model, Rater};
+use crate::engine::prepare::{Headway, Prepared, Preparing};
+use crate::engine::recall::Recall;
+use crate::engine::{self, EngineError, Plan, Refresh};
+use crate::llm::Request;
 use crate::llm::price::Price;
-use crate::material::{Renderer, estimate_tokens};
-use crate::prompt::{Prompt, Prompter};
+use crate::material::Renderer;
+use crate::prompt::Prompter;
 use crate::redact::{self, Redactions};
-use crate::session::ReadError;
-use crate::unit::{Grouping, Unit, units};
+use crate::run::Settings;
+use crate::store::{Reader, RequestParts, StoreError, is_new};
+use crate::unit::units;
 use crate::usage::Usage;
-use miette::Diagnostic;
+use learnt::{Between, Learnt};
 use serde::Serialize;
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-/// A tokenizer's count lies within these multiples of the estimate for prose, code and logs; CJK text may lie outside.
-const TOKENS_LOW: f64 = 0.75;
-const TOKENS_HIGH: f64 = 1.35;
-/// Output tokens of one answer: a bare label, and a long reason with evidence or some reasoning.
-const OUTPUT_LOW: u64 = 40;
-const OUTPUT_HIGH: u64 = 1_200;
-
-/// Why there is no forecast.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-pub enum ForecastError {
-    /// A prompt cannot be rendered.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Codebook(#[from] CodebookError),
-    /// A session cannot be read.
-    #[error(transparent)]
-    Session(#[from] ReadError),
-}
+/// Answers that are looked at to learn how a model counts: the latest ones.
+const LEARNT_FROM: usize = 2_000;
+/// Hand-overs of prepared units that may wait.
+const HANDED_OVER: usize = 64;
 
 /// What a job would ask.
 #[derive(Debug, Serialize)]
@@ -43,6 +41,8 @@ pub struct Forecast {
     pub prompt: Option<String>,
     /// Whether anyone would be asked.
     pub asks: bool,
+    /// Answers of this model from which the intervals were learnt; `None` where they are those of any model.
+    pub learnt_from: Option<usize>,
     /// What is replaced in the sessions, by kind; `None` where they are shown as they are.
     pub redactions: Option<Redactions>,
 }
@@ -52,93 +52,156 @@ pub struct Forecast {
 pub struct TaskForecast {
     /// The task.
     pub task: String,
+    /// Rows that need no request: their answers are stored, or there is nothing to ask.
+    pub known: usize,
     /// Requests, if each is answered at once.
     pub requests: usize,
     /// Answers: those of a request for several prompts are counted each.
     pub answers: usize,
     /// Prompt tokens: low, expected, high.
-    pub input_tokens: (u64, u64, u64),
-    /// Output tokens: low, high.
-    pub output_tokens: (u64, u64),
-    /// Cost in US dollars without any prompt cache: low, high. `None` where no price is known.
-    pub cost_usd: Option<(f64, f64)>,
+    pub input_tokens: Between<u64>,
+    /// Output tokens: low, expected, high.
+    pub output_tokens: Between<u64>,
+    /// Cost in US dollars: low, expected, high. The highest is without a prompt cache, and with all of it written to one where that costs
+    /// more. `None` where no price is known.
+    pub cost_usd: Option<Between<f64>>,
 }
 
-/// Renders every prompt of `plan` and adds them up. `model` is who would be asked, if anyone would be.
-pub fn forecast(plan: &Plan, model: Option<&Model>, samples: u32, redacted: bool) -> Result<Forecast, ForecastError> {
+/// Prepares all of `plan` and adds up what would be asked, on `threads` threads. `store` need not be there.
+///
+/// # Errors
+/// A session or the store cannot be read, or a prompt cannot be rendered.
+pub fn forecast(
+    plan: Plan,
+    rater: &Rater,
+    settings: &Settings,
+    refresh: Refresh,
+    store: &Path,
+    threads: usize,
+) -> Result<Forecast, EngineError> {
+    let model = match rater {
+        Rater::Model(model) => Some(&**model),
+        Rater::Cues | Rater::Majority | Rater::Labels => None,
+    };
+    let learnt = model.map(|model| learn(model, store)).transpose()?.unwrap_or_default();
     let price = model.and_then(|model| model.price.as_ref());
-    let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
-    let mut tasks: Vec<TaskForecast> = plan
-        .tasks
-        .iter()
-        .map(|task| TaskForecast {
-            task: task.codebook.task.clone(),
-            requests: 0,
-            answers: 0,
-            input_tokens: (0, 0, 0),
-            output_tokens: (0, 0),
-            cost_usd: price.map(|_| (0.0, 0.0)),
-        })
-        .collect();
-    let mut first = None;
-    let mut redactions = redacted.then(Redactions::default);
-    for (at, source) in plan.corpus.sources().iter().enumerate() {
-        if !plan.tasks.iter().any(|task| task.selection.touches(at)) {
-            continue;
-        }
-        let (session, replaced) = redact::read(source, redacted)?;
-        if let Some(redactions) = &mut redactions {
-            redactions.absorb(&replaced);
-        }
-        if session.prompts().next().is_none() {
-            continue;
-        }
-        for (task, total) in plan.tasks.iter().zip(&mut tasks) {
-            let renderer = Renderer::new(&session, &task.codebook.sees);
-            let chosen = units(&session, task.codebook.unit).into_iter().enumerate();
-            let chosen: Vec<Unit> =
-                chosen.filter(|(nth, _)| task.selection.holds(at, *nth)).map(|(_, unit)| unit).collect();
-            let name = &task.codebook.task;
-            let mut add = |prompt: Prompt, answers: usize| {
-                let text = prompt.text();
-                let tokens = estimate_tokens(&text) + estimate_tokens(&prompt.schema.json.to_string());
-                (0..samples).for_each(|_| total.add(tokens, answers, price));
-                first.get_or_insert(text);
-            };
-            match task.group {
-                None => {
-                    for unit in &chosen {
-                        add(prompter.render(name, &session, unit, &renderer.material(unit))?, 1);
+    let mut tasks: Vec<TaskForecast> =
+        plan.tasks.iter().map(|task| TaskForecast::new(&task.codebook.task, price)).collect();
+    let plan = Arc::new(plan);
+    let contexts = engine::contexts(&plan, settings);
+    let recall = model.map(|model| Recall::reading(model.clone(), store)).transpose()?.map(Arc::new);
+    let preparing = Preparing {
+        plan: plan.clone(),
+        contexts: contexts.clone(),
+        rater: rater.clone(),
+        recall,
+        refresh,
+        wind_down: CancellationToken::new(),
+        samples: settings.samples.max(1),
+        redacted: settings.redacted,
+        headway: Arc::new(Headway::default()),
+    };
+    let (sender, mut prepared) = mpsc::channel(HANDED_OVER);
+    let mut first: Option<((usize, usize), String)> = None;
+    let replaced = std::thread::scope(|scope| {
+        let preparation = scope.spawn(move || preparing.run(threads, &sender));
+        while let Some(units) = prepared.blocking_recv() {
+            for unit in units {
+                let (place, answers, request, parts) = match unit {
+                    Prepared::Row { task, .. } => {
+                        tasks[task].known += 1;
+                        continue;
                     }
-                }
-                Some(Grouping::Session) => {
-                    let limit = model.and_then(|model| model.max_output_tokens);
-                    for group in renderer.groups(&chosen, prompts_at_once(&task.codebook, limit)) {
-                        let prompt = match &chosen[group.units.clone()] {
-                            [alone] => prompter.render(name, &session, alone, &group.material)?,
-                            several => prompter.render_group(name, several, &group.material)?,
-                        };
-                        add(prompt, group.units.len());
+                    Prepared::Gone { .. } => continue,
+                    Prepared::Ask(question) => {
+                        ((question.work.task, question.work.position), 1, question.request, question.parts)
                     }
+                    Prepared::Group(group) => {
+                        let position = group.works.first().map_or(0, |work| work.position);
+                        ((group.task(), position), group.works.len(), group.request, group.parts)
+                    }
+                };
+                let is_prompt = contexts[place.0].codebook.unit == UnitKind::Prompt;
+                tasks[place.0].add(&parts, (answers, is_prompt), &learnt, price);
+                if first.as_ref().is_none_or(|(first, _)| place < *first) {
+                    first = Some((place, shown(&request)));
                 }
             }
         }
+        preparation.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    let redactions = replaced?.pop().filter(|_| settings.redacted);
+    let prompt = match first {
+        Some((_, text)) => Some(text),
+        None if rater.sees() => first_prompt(&plan, settings.redacted)?,
+        None => None,
+    };
+    Ok(Forecast { tasks, prompt, asks: model.is_some(), learnt_from: learnt.answers(), redactions })
+}
+
+/// How the model has counted so far.
+fn learn(model: &Model, store: &Path) -> Result<Learnt, StoreError> {
+    if is_new(store) {
+        return Ok(Learnt::default());
     }
-    Ok(Forecast { tasks, prompt: first, asks: model.is_some(), redactions })
+    let name = &model.name;
+    Ok(Learnt::of(&Reader::open(store)?.sizes(&name.provider, &model.endpoint.base_url, &name.model, LEARNT_FROM)?))
+}
+
+/// A request's text, as a person would read it.
+fn shown(request: &Request) -> String {
+    let system = request.system.iter().flat_map(|system| [system.as_str(), "\n\n"]);
+    system.chain(request.turns.iter().flat_map(|turn| &turn.parts).map(|part| part.text.as_str())).collect()
+}
+
+/// The prompt of the first unit that there is, where nobody would be asked.
+fn first_prompt(plan: &Plan, redacted: bool) -> Result<Option<String>, EngineError> {
+    let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
+    for (at, source) in plan.corpus.sources().iter().enumerate() {
+        let Some(task) = plan.tasks.iter().find(|task| task.selection.touches(at)) else { continue };
+        let (session, _) = redact::read(source, redacted)?;
+        let chosen = units(&session, task.codebook.unit).into_iter().enumerate();
+        let first = chosen.filter(|(nth, _)| task.selection.holds(at, *nth)).map(|(_, unit)| unit).next();
+        if let Some(unit) = first.filter(|_| session.prompts().next().is_some()) {
+            let material = Renderer::new(&session, &task.codebook.sees).material(&unit);
+            return Ok(Some(prompter.render(&task.codebook.task, &session, &unit, &material)?.text()));
+        }
+    }
+    Ok(None)
 }
 
 impl TaskForecast {
-    fn add(&mut self, tokens: u64, answers: usize, price: Option<&Price>) {
-        let (low, high) = ((tokens as f64 * TOKENS_LOW) as u64, (tokens as f64 * TOKENS_HIGH) as u64);
-        let (output_low, output_high) = (OUTPUT_LOW * answers as u64, OUTPUT_HIGH * answers as u64);
+    fn new(task: &str, price: Option<&Price>) -> TaskForecast {
+        TaskForecast {
+            task: task.to_owned(),
+            known: 0,
+            requests: 0,
+            answers: 0,
+            input_tokens: Between::default(),
+            output_tokens: Between::default(),
+            cost_usd: price.map(|_| Between::default()),
+        }
+    }
+
+    fn add(
+        &mut self,
+        parts: &RequestParts,
+        (answers, is_prompt): (usize, bool),
+        learnt: &Learnt,
+        price: Option<&Price>,
+    ) {
+        let input = learnt.input(parts.bytes.unwrap_or(0));
+        let output = learnt.output(&self.task, is_prompt, answers);
         self.requests += 1;
         self.answers += answers;
-        let (input, output) = (&mut self.input_tokens, &mut self.output_tokens);
-        (input.0, input.1, input.2) = (input.0 + low, input.1 + tokens, input.2 + high);
-        (output.0, output.1) = (output.0 + output_low, output.1 + output_high);
+        self.input_tokens += input;
+        self.output_tokens += output;
         if let (Some(cost), Some(price)) = (&mut self.cost_usd, price) {
-            let of = |input, output| price.cost(&Usage { input, output, ..Usage::default() });
-            (cost.0, cost.1) = (cost.0 + of(low, output_low), cost.1 + of(high, output_high));
+            let of = |prompt: Usage, output| price.cost(&Usage { output, ..prompt });
+            let plain = of(Usage { input: input.2, ..Usage::default() }, output.2);
+            let written = of(Usage { cache_write: input.2, ..Usage::default() }, output.2);
+            *cost +=
+                Between(of(learnt.booked(input.0), output.0), of(learnt.booked(input.1), output.1), plain.max(written));
         }
     }
 }
@@ -149,20 +212,36 @@ impl fmt::Display for Forecast {
             writeln!(f, "The first prompt:\n\n{prompt}\n")?;
         }
         for task in &self.tasks {
-            let (low, expected, high) = task.input_tokens;
-            let cost = match task.cost_usd {
-                Some((low, high)) => format!("${low:.2} to ${high:.2} without a prompt cache"),
-                None if self.asks => "cost unknown: no [price] in the configuration".to_owned(),
-                None => "$0.00: nobody is asked".to_owned(),
+            let TaskForecast { task, known, requests, answers, input_tokens, output_tokens, cost_usd } = task;
+            if !self.asks {
+                writeln!(f, "{task}: {known} units, $0.00: nobody is asked")?;
+                continue;
+            }
+            let stored = if *known > 0 { format!(", {known} units known without one") } else { String::new() };
+            let each = if answers > requests { format!(" for {answers} answers") } else { String::new() };
+            let cost = match cost_usd {
+                Some(Between(low, expected, high)) => {
+                    let usd = |cost: f64| crate::report::dollars(Some(cost));
+                    format!("about {} ({} to {})", usd(*expected), usd(*low), usd(*high))
+                }
+                None => "cost unknown: no [price] in the configuration".to_owned(),
             };
-            let answers =
-                if task.answers == task.requests { String::new() } else { format!(" for {} answers", task.answers) };
             writeln!(
                 f,
-                "{}: {} requests{answers}, about {expected} input tokens ({low} to {high}), {} to {} output tokens, {cost}",
-                task.task, task.requests, task.output_tokens.0, task.output_tokens.1
+                "{task}: {requests} requests{each}{stored}, about {} input tokens ({} to {}), {} output tokens ({} to {}), {cost}",
+                input_tokens.1, input_tokens.0, input_tokens.2, output_tokens.1, output_tokens.0, output_tokens.2
             )?;
         }
-        Ok(())
+        match self.learnt_from {
+            Some(answers) => writeln!(
+                f,
+                "The intervals are what {answers} stored answers of this model lay within, 9 of 10 of them."
+            ),
+            None if self.asks => writeln!(
+                f,
+                "The intervals are wide: they hold for any model. With 20 stored answers of this one they are learnt from those."
+            ),
+            None => Ok(()),
+        }
     }
 }

@@ -17,6 +17,7 @@ pub mod prune;
 mod reader;
 mod request;
 mod row;
+mod size;
 pub mod tally;
 pub mod why;
 mod writer;
@@ -27,6 +28,7 @@ pub use file::{is_new, size_on_disk};
 pub use line::AnswerLine;
 pub use reader::{Reader, Snapshot};
 pub use request::{AskedSettings, RequestKey, RequestParts};
+pub use size::AnsweredSize;
 
 use crate::llm::Feature;
 use crate::llm::price::Price;

@@ -26,6 +26,11 @@ impl UnitId {
         SessionId::of_unit(&self.0)
     }
 
+    /// Whether it is a prompt's.
+    pub fn is_prompt(&self) -> bool {
+        self.session().as_str() != self.0
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0

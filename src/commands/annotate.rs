@@ -30,16 +30,12 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         return Err(UsageError::NoPrice(model.name.to_string()).into());
     }
     if args.dry_run {
-        return dry_run(&plan, &rater, &settings, common);
+        return dry_run(plan, &rater, &settings, refresh(args), &config, common);
     }
     let job = Job {
         rater,
         settings,
-        refresh: match (args.refresh, args.retry_failed) {
-            (true, _) => Refresh::Everything,
-            (_, true) => Refresh::Trouble,
-            _ => Refresh::Nothing,
-        },
+        refresh: refresh(args),
         sending: Sending {
             concurrency: args.concurrency.map_or(config.annotate.concurrency, |n| n as usize).max(1),
             requests_per_minute: args.rpm,
@@ -211,12 +207,24 @@ fn hint_at_labels(summaries: &[TaskSummary]) {
     }
 }
 
-fn dry_run(plan: &Plan, rater: &Rater, settings: &Settings, common: &Common) -> Result<Exit> {
-    let model = match rater {
-        Rater::Model(model) => Some(&**model),
-        Rater::Cues | Rater::Majority | Rater::Labels => None,
-    };
-    let forecast = forecast::forecast(plan, model, settings.samples, settings.redacted)?;
+fn refresh(args: &Annotate) -> Refresh {
+    match (args.refresh, args.retry_failed) {
+        (true, _) => Refresh::Everything,
+        (_, true) => Refresh::Trouble,
+        _ => Refresh::Nothing,
+    }
+}
+
+fn dry_run(
+    plan: Plan,
+    rater: &Rater,
+    settings: &Settings,
+    refresh: Refresh,
+    config: &Config,
+    common: &Common,
+) -> Result<Exit> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let forecast = forecast::forecast(plan, rater, settings, refresh, &config.paths.store, threads)?;
     if let (Some(redactions), false) = (&forecast.redactions, common.quiet) {
         say!("redacted: {redactions}");
     }

@@ -1,7 +1,8 @@
 //! From a unit to its row: ask, read the answer, ask once more if it cannot be used, check the evidence. What the store knows is read
 //! without asking anybody.
 
-use super::ask::{Answered, AskError, Asker, Purpose, Unanswered};
+use super::ask::{AskError, Asker, Purpose, Unanswered};
+use super::recall::{Answered, Recall};
 use super::warmth::Beginnings;
 use crate::answer::{self, Answer};
 use crate::codebook::Codebook;
@@ -112,9 +113,9 @@ pub(super) struct Paid {
 }
 
 impl Paid {
-    pub fn of(context: &RunContext, asker: &Asker, stored: &StoredResponse) -> Paid {
+    pub fn of(context: &RunContext, recall: &Recall, stored: &StoredResponse) -> Paid {
         let response = &stored.response;
-        let price = asker.model.price.as_ref();
+        let price = recall.model.price.as_ref();
         Paid {
             usage: response.usage,
             cost_usd: price.and_then(|price| response.cost(price)),
@@ -169,22 +170,20 @@ pub fn skipped_row(context: &RunContext, work: Work) -> Annotation {
 /// Annotates from the store, as far as that is allowed and possible.
 pub fn from_store(
     context: &RunContext,
-    asker: &Asker,
+    recall: &Recall,
     refresh: Refresh,
     question: Box<Question>,
 ) -> Result<Known, StoreError> {
-    // A run that is told to end keeps the answers that it has.
-    let refresh = if asker.wind_down.is_cancelled() { Refresh::Nothing } else { refresh };
     if refresh == Refresh::Everything {
         return Ok(Known::Ask(question));
     }
-    let Some(first) = asker.stored(&question.key)? else { return Ok(Known::Ask(question)) };
-    let verdict = match Reading::of(context, asker, asker.answered(first)) {
+    let Some(first) = recall.stored(&question.key)? else { return Ok(Known::Ask(question)) };
+    let verdict = match Reading::of(context, recall, recall.answered(first)) {
         Reading::Done(verdict) => verdict,
         Reading::Unusable { reason, text, paid } => {
             let again = second_request(&question.request, &text, &reason);
-            let Some(second) = asker.stored(&asker.key(&again).0)? else { return Ok(Known::Ask(question)) };
-            second_verdict(Reading::of(context, asker, asker.answered(second)), &reason, paid)
+            let Some(second) = recall.stored(&recall.key(&again).0)? else { return Ok(Known::Ask(question)) };
+            second_verdict(Reading::of(context, recall, recall.answered(second)), &reason, paid)
         }
     };
     if refresh == Refresh::Trouble && verdict.status.is_trouble() {
@@ -212,14 +211,14 @@ pub async fn by_asking(
         }
         Err(other) => return Err(other),
     };
-    let verdict = match Reading::of(context, asker, Ok(first)) {
+    let verdict = match Reading::of(context, &asker.recall, Ok(first)) {
         Reading::Done(verdict) => verdict,
         Reading::Unusable { reason, text, paid } => {
             let again = second_request(&request, &text, &reason);
-            let (key, parts) = asker.key(&again);
+            let (key, parts) = asker.recall.key(&again);
             // It begins as the first one, which the provider has just read.
             match asker.ask(&again, key, parts, &Beginnings::default(), purpose).await {
-                Ok(second) => second_verdict(Reading::of(context, asker, Ok(second)), &reason, paid),
+                Ok(second) => second_verdict(Reading::of(context, &asker.recall, Ok(second)), &reason, paid),
                 Err(AskError::Unit(Unanswered { status, reason: failure, attempts, .. })) => {
                     let detail = format!("{reason}; asked again without an answer: {failure}");
                     Verdict { unanswered: Some(attempts), ..Verdict::none(status, detail, paid) }
@@ -254,16 +253,16 @@ enum Reading {
 }
 
 impl Reading {
-    fn of(context: &RunContext, asker: &Asker, answered: Result<Answered, Box<(StoredResponse, String)>>) -> Reading {
+    fn of(context: &RunContext, recall: &Recall, answered: Result<Answered, Box<(StoredResponse, String)>>) -> Reading {
         let Answered { stored, response: Response { text, end, .. } } = match answered {
             Ok(answered) => answered,
             Err(unreadable) => {
                 let (stored, reason) = *unreadable;
-                let paid = vec![Paid::of(context, asker, &stored)];
+                let paid = vec![Paid::of(context, recall, &stored)];
                 return Reading::Done(Verdict::none(Status::Failed, reason, paid));
             }
         };
-        let paid = vec![Paid::of(context, asker, &stored)];
+        let paid = vec![Paid::of(context, recall, &stored)];
         match end {
             End::Stop => match answer::read(&context.codebook, &text) {
                 Ok(answer) => {

@@ -7,6 +7,7 @@ mod request_key;
 pub use request_key::request_key;
 
 use super::key::without_key;
+use super::recall::{Answered, Recall};
 use super::spending::{Exhausted, Spending};
 use super::warmth::{Beginnings, Warmth};
 use crate::config::Model;
@@ -24,7 +25,7 @@ use refusals::Refusals;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -91,15 +92,6 @@ pub struct Unanswered {
     pub attempts: u32,
 }
 
-/// An answer that is in the store, and what it says.
-#[derive(Debug, Clone)]
-pub struct Answered {
-    /// As it is stored.
-    pub stored: StoredResponse,
-    /// As the provider's adapter reads it.
-    pub response: Response,
-}
-
 /// What a request is sent for.
 #[derive(Debug, Clone, Copy)]
 pub struct Purpose<'a> {
@@ -121,11 +113,11 @@ impl From<StoreError> for AskError {
 
 /// Asks one model, for all units of a run of the program.
 pub struct Asker {
-    /// The model.
-    pub model: Model,
+    /// Whom it asks, and what was answered before.
+    pub recall: Arc<Recall>,
     /// What may be spent, and what was.
     pub spending: Spending,
-    store: Store,
+    store: Arc<Store>,
     client: Client,
     pacer: Pacer,
     backoff: Backoff,
@@ -152,6 +144,7 @@ impl Asker {
         backoff: Backoff,
         cap_usd: Option<f64>,
     ) -> Result<Asker, StoreError> {
+        let store = Arc::new(store);
         let youngest = Timestamp::now().saturating_sub(FACT_LIFETIME).unwrap_or(Timestamp::MIN);
         let lacking = store
             .facts(&model.name.provider, &model.endpoint.base_url, &model.name.model)?
@@ -161,7 +154,7 @@ impl Asker {
             .collect();
         Ok(Asker {
             spending: Spending::new(model.price.clone(), cap_usd),
-            model,
+            recall: Arc::new(Recall::new(model, store.clone())),
             store,
             client,
             pacer,
@@ -210,22 +203,9 @@ impl Asker {
 
     /// Whether this model has answered anything, in this run or an earlier one.
     fn has_answered(&self) -> Result<bool, StoreError> {
-        let model = &self.model;
+        let model = &self.recall.model;
         Ok(self.answers.load(Ordering::Relaxed) > 0
             || self.store.knows(&model.name.provider, &model.endpoint.base_url, &model.name.model)?)
-    }
-
-    /// The stored answer to the request with this key, if there is one.
-    pub fn stored(&self, key: &RequestKey) -> Result<Option<StoredResponse>, StoreError> {
-        self.store.get(key)
-    }
-
-    /// What a stored answer says; else the answer, and why it says nothing.
-    pub fn answered(&self, stored: StoredResponse) -> Result<Answered, Box<(StoredResponse, String)>> {
-        match self.model.adapter.decode(stored.response.body.as_bytes()) {
-            Ok(response) => Ok(Answered { stored, response }),
-            Err(error) => Err(Box::new((stored, error.to_string()))),
-        }
     }
 
     /// The answer to `request`: the stored one, unless there is none or a new one is asked for. Of requests that begin alike one goes first.
@@ -245,7 +225,7 @@ impl Asker {
         // Another process, or another unit with the same words, may have asked meanwhile.
         if !purpose.anew
             && let Some(stored) = self.store.get(&key)?
-            && let Ok(answered) = self.answered(stored)
+            && let Ok(answered) = self.recall.answered(stored)
         {
             return Ok(answered);
         }
@@ -278,9 +258,9 @@ impl Asker {
                     let (answer, response) = *answered;
                     let new = NewResponse {
                         key,
-                        provider: self.model.name.provider.clone(),
-                        model: self.model.name.model.clone(),
-                        endpoint: self.model.endpoint.base_url.clone(),
+                        provider: self.recall.model.name.provider.clone(),
+                        model: self.recall.model.name.model.clone(),
+                        endpoint: self.recall.model.endpoint.base_url.clone(),
                         task: Some(purpose.task.to_owned()),
                         subject: Some(purpose.subject.clone()),
                         run: purpose.run.to_owned(),
@@ -351,14 +331,14 @@ impl Asker {
         let permit = permit.map_err(|outage| self.stop(Stopped::Trouble(outage.to_string())))?;
         let is_look = permit.is_look();
         let lacking = self.lacking();
-        let http = self.model.adapter.encode(&self.model.endpoint.base_url, request, &lacking);
+        let http = self.recall.model.adapter.encode(&self.recall.model.endpoint.base_url, request, &lacking);
         reservation.sent();
         let sent = tokio::select! {
             biased;
-            sent = self.client.send(&http, self.model.endpoint.api_key.as_ref()) => sent,
+            sent = self.client.send(&http, self.recall.model.endpoint.api_key.as_ref()) => sent,
             () = self.abandon.cancelled() => return Err(AskError::Cancelled),
         };
-        let api_key = self.model.endpoint.api_key.as_ref();
+        let api_key = self.recall.model.endpoint.api_key.as_ref();
         let answer = match sent {
             Ok(answer) => Answer { body: without_key(answer.body, api_key), ..answer },
             Err(error) => {
@@ -375,8 +355,8 @@ impl Asker {
             }
         };
         if answer.status == 200 {
-            permit.observe(&self.model.adapter.rate_limits(&|name| answer.header(name)));
-            return match self.model.adapter.decode(&answer.body) {
+            permit.observe(&self.recall.model.adapter.rate_limits(&|name| answer.header(name)));
+            return match self.recall.model.adapter.decode(&answer.body) {
                 Ok(response) => {
                     reservation.settle(response.usage.as_ref());
                     response.usage.iter().for_each(|usage| permit.settle(usage));
@@ -395,7 +375,7 @@ impl Asker {
         reservation.give_back();
         match self.fault(&answer, &lacking) {
             Fault::Busy { reason, after, throttled } => {
-                let limits = self.model.adapter.rate_limits(&|name| answer.header(name));
+                let limits = self.recall.model.adapter.rate_limits(&|name| answer.header(name));
                 permit.observe(&limits);
                 let too_fast = answer.status == 429;
                 if let Some(quota) = limits.used_up(after).filter(|_| too_fast) {
@@ -454,7 +434,7 @@ impl Asker {
         let kept = kept.inspect_err(|_| self.wind_down.cancel())?;
         if kept == Kept::Earlier
             && let Some(earlier) = self.store.get(&key)?
-            && let Ok(answered) = self.answered(earlier)
+            && let Ok(answered) = self.recall.answered(earlier)
         {
             return Ok(answered);
         }
@@ -462,7 +442,7 @@ impl Asker {
     }
 
     fn fault(&self, answer: &Answer, lacking: &Lacking) -> Fault {
-        let fault = self.model.adapter.fault(answer.status, &|name| answer.header(name), &answer.body);
+        let fault = self.recall.model.adapter.fault(answer.status, &|name| answer.header(name), &answer.body);
         fault.unless_left_out(lacking)
     }
 
@@ -517,9 +497,9 @@ impl Asker {
         if new {
             self.note(format!("{}: {}", lack_in_words(feature), message));
             let fact = ModelFact {
-                provider: self.model.name.provider.clone(),
-                endpoint: self.model.endpoint.base_url.clone(),
-                model: self.model.name.model.clone(),
+                provider: self.recall.model.name.provider.clone(),
+                endpoint: self.recall.model.endpoint.base_url.clone(),
+                model: self.recall.model.name.model.clone(),
                 feature,
                 learnt_at: Timestamp::now(),
                 message: message.to_owned(),
@@ -536,11 +516,6 @@ impl Asker {
         let system = request.system.as_deref().map_or(0, estimate_tokens);
         let input = texts + system + estimate_tokens(&request.schema.json.to_string());
         Size { input, output_limit: request.max_output_tokens.map(u64::from) }
-    }
-
-    /// The request's key and the hashes of its parts.
-    pub fn key(&self, request: &Request) -> (RequestKey, RequestParts) {
-        request_key(&self.model, request)
     }
 }
 

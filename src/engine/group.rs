@@ -5,6 +5,7 @@ mod chain;
 
 use super::annotate::{Paid, Refresh, RunContext, Work, row};
 use super::ask::{AskError, Asker, Purpose};
+use super::recall::Recall;
 use super::warmth::Beginnings;
 use crate::llm::Request;
 use crate::run::Annotation;
@@ -69,7 +70,7 @@ pub fn subject(codebook: &crate::codebook::Codebook, session: &SessionId, materi
 /// Annotates from the store, as far as that is allowed and possible.
 pub fn from_store(
     context: &RunContext,
-    asker: &Asker,
+    recall: &Recall,
     refresh: Refresh,
     question: Box<GroupQuestion>,
 ) -> Result<KnownGroup, StoreError> {
@@ -77,7 +78,7 @@ pub fn from_store(
         return Ok(KnownGroup::Ask(question));
     }
     let mut chain = question.chain(context);
-    let replayed = replay(&mut chain, context, asker)?;
+    let replayed = replay(&mut chain, context, recall)?;
     let is_usable = refresh == Refresh::Nothing || chain.troubled().next().is_none();
     match replayed.is_whole && is_usable {
         true => Ok(KnownGroup::Rows(rows(context, chain, question.works))),
@@ -86,9 +87,9 @@ pub fn from_store(
 }
 
 /// What the store has of a group, for a run that is told to end: it keeps the answers that there are.
-pub fn what_is_stored(context: &RunContext, asker: &Asker, question: GroupQuestion) -> Result<Settled, StoreError> {
+pub fn what_is_stored(context: &RunContext, recall: &Recall, question: GroupQuestion) -> Result<Settled, StoreError> {
     let mut chain = question.chain(context);
-    replay(&mut chain, context, asker)?;
+    replay(&mut chain, context, recall)?;
     Ok(rows(context, chain, question.works))
 }
 
@@ -113,7 +114,7 @@ async fn ask_all(
     question: &GroupQuestion,
 ) -> Result<(), AskError> {
     let again = match refresh {
-        Refresh::Trouble => asked_again(context, asker, question)?,
+        Refresh::Trouble => asked_again(context, &asker.recall, question)?,
         Refresh::Nothing | Refresh::Everything => HashSet::new(),
     };
     let Some(session) = question.works.first().map(|work| &work.unit.session) else { return Ok(()) };
@@ -124,7 +125,7 @@ async fn ask_all(
         let (key, parts, beginnings) = match nth {
             0 => (question.key, question.parts.clone(), question.beginnings.clone()),
             _ => {
-                let (key, parts) = asker.key(&step.request);
+                let (key, parts) = asker.recall.key(&step.request);
                 (key, parts, Beginnings::default())
             }
         };
@@ -132,7 +133,7 @@ async fn ask_all(
         let purpose = Purpose { run: &context.run, task: &context.codebook.task, subject: &subject, anew };
         match asker.ask(&step.request, key, parts, &beginnings, purpose).await {
             Ok(answered) => {
-                let paid = Paid::of(context, asker, &answered.stored);
+                let paid = Paid::of(context, &asker.recall, &answered.stored);
                 chain.answered(nth, step, paid, Ok(answered.response));
             }
             Err(AskError::Unit(unanswered)) => chain.unanswered(nth, &step, unanswered),
@@ -146,11 +147,11 @@ async fn ask_all(
 /// The requests that left a prompt without a usable answer: those are asked again, and no other.
 fn asked_again(
     context: &RunContext,
-    asker: &Asker,
+    recall: &Recall,
     question: &GroupQuestion,
 ) -> Result<HashSet<RequestKey>, StoreError> {
     let mut chain = question.chain(context);
-    let replayed = replay(&mut chain, context, asker)?;
+    let replayed = replay(&mut chain, context, recall)?;
     Ok(chain.troubled().filter_map(|nth| replayed.keys.get(nth).copied()).collect())
 }
 
@@ -162,12 +163,12 @@ struct Replayed {
 }
 
 /// Takes the chain as far as stored answers lead.
-fn replay(chain: &mut Chain<'_>, context: &RunContext, asker: &Asker) -> Result<Replayed, StoreError> {
+fn replay(chain: &mut Chain<'_>, context: &RunContext, recall: &Recall) -> Result<Replayed, StoreError> {
     let mut keys = Vec::new();
     while let Some(step) = chain.next() {
-        let key = asker.key(&step.request).0;
-        let Some(stored) = asker.stored(&key)? else { return Ok(Replayed { keys, is_whole: false }) };
-        take(chain, keys.len(), step, context, asker, stored);
+        let key = recall.key(&step.request).0;
+        let Some(stored) = recall.stored(&key)? else { return Ok(Replayed { keys, is_whole: false }) };
+        take(chain, keys.len(), step, context, recall, stored);
         keys.push(key);
     }
     Ok(Replayed { keys, is_whole: true })
@@ -178,12 +179,12 @@ fn take(
     nth: usize,
     step: Step,
     context: &RunContext,
-    asker: &Asker,
+    recall: &Recall,
     stored: crate::store::StoredResponse,
 ) {
-    let (paid, response) = match asker.answered(stored) {
-        Ok(answered) => (Paid::of(context, asker, &answered.stored), Ok(answered.response)),
-        Err(unreadable) => (Paid::of(context, asker, &unreadable.0), Err(unreadable.1)),
+    let (paid, response) = match recall.answered(stored) {
+        Ok(answered) => (Paid::of(context, recall, &answered.stored), Ok(answered.response)),
+        Err(unreadable) => (Paid::of(context, recall, &unreadable.0), Err(unreadable.1)),
     };
     chain.answered(nth, step, paid, response);
 }

@@ -8,9 +8,9 @@ mod groups;
 
 use super::EngineError;
 use super::annotate::{Known, Question, RunContext, Work, baseline_row, from_store, material_hash, skipped_row};
-use super::ask::Asker;
 use super::group::GroupQuestion;
 use super::plan::Plan;
+use super::recall::Recall;
 use super::warmth::Beginnings;
 use crate::codebook::UnitKind;
 use crate::config::Rater;
@@ -26,6 +26,7 @@ use crate::unit::{Grouping, Unit, units};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 /// Rows that may wait for earlier ones before threads wait with further sessions.
 const WAITING_ROWS: usize = 20_000;
@@ -117,10 +118,12 @@ pub struct Preparing {
     pub contexts: Arc<Vec<RunContext>>,
     /// Who annotates.
     pub rater: Rater,
-    /// What asks the model, if the rater is one.
-    pub asker: Option<Arc<Asker>>,
+    /// What the model was asked before, if the rater is one.
+    pub recall: Option<Arc<Recall>>,
     /// Which stored answers are asked for again.
     pub refresh: Refresh,
+    /// From when on none are: a job that is told to end keeps the answers that it has.
+    pub wind_down: CancellationToken,
     /// Answers per unit.
     pub samples: u32,
     /// Whether sessions are redacted.
@@ -247,8 +250,12 @@ impl Preparing {
         order
     }
 
+    fn refresh(&self) -> Refresh {
+        if self.wind_down.is_cancelled() { Refresh::Nothing } else { self.refresh }
+    }
+
     fn cache(&self) -> PrefixCache {
-        self.asker.as_ref().map_or(PrefixCache::None, |asker| asker.model.adapter.prefix_cache())
+        self.recall.as_ref().map_or(PrefixCache::None, |recall| recall.prefix_cache())
     }
 
     /// Hands the units of one task and session over, each with the position of its first row.
@@ -266,8 +273,8 @@ impl Preparing {
             chosen.into_iter().for_each(|(first, unit)| self.unseen(task, session, first, &unit, sending));
             return Ok(());
         }
-        if let (Some(Grouping::Session), Some(asker)) = (self.plan.tasks[task].group, &self.asker) {
-            return self.groups(task, asker, session, prompter, chosen, sending);
+        if let (Some(Grouping::Session), Some(recall)) = (self.plan.tasks[task].group, &self.recall) {
+            return self.groups(task, recall, session, prompter, chosen, sending);
         }
         let renderer = Renderer::new(session, &codebook.sees);
         for (first, unit) in chosen {
@@ -312,7 +319,7 @@ impl Preparing {
     ) -> Result<(), StoreError> {
         let (task, position) = (work.task, work.position);
         let context = &self.contexts[task];
-        let Some(asker) = &self.asker else {
+        let Some(recall) = &self.recall else {
             let row = Box::new(baseline_row(context, &self.rater, work));
             sending.send(Prepared::Row { task, position, row }, 0);
             return Ok(());
@@ -322,9 +329,9 @@ impl Preparing {
             sending.send(Prepared::Row { task, position, row }, 0);
             return Ok(());
         };
-        let model = &asker.model;
+        let model = &recall.model;
         let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, work.sample);
-        let (key, parts) = asker.key(&request);
+        let (key, parts) = recall.key(&request);
         let question = Box::new(Question {
             work,
             request,
@@ -333,7 +340,7 @@ impl Preparing {
             beginnings: Beginnings::default(),
             material: String::new(),
         });
-        match from_store(context, asker, self.refresh, question)? {
+        match from_store(context, recall, self.refresh(), question)? {
             Known::Row(row) => sending.send(Prepared::Row { task, position, row }, 0),
             Known::Ask(mut question) => {
                 question.beginnings = Beginnings::of(&question.request, self.cache());

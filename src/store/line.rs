@@ -57,6 +57,9 @@ struct PartsLine {
     turns: String,
     schema: String,
     settings: String,
+    /// Bytes of text that were sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
 }
 
 impl Described for AnswerLine {
@@ -76,7 +79,7 @@ impl AnswerLine {
             task,
             subject,
             run,
-            parts: RequestParts { system, turns, schema, settings, asked },
+            parts: RequestParts { system, turns, schema, settings, asked, bytes },
             body,
             status,
             usage,
@@ -102,7 +105,7 @@ impl AnswerLine {
             codebook,
             material,
             run,
-            request: PartsLine { system, turns, schema, settings },
+            request: PartsLine { system, turns, schema, settings, bytes },
             settings: asked,
             status,
             usage,
@@ -125,7 +128,7 @@ impl AnswerLine {
             return Err(format!("format {format} is newer than this program, which knows {FORMAT}"));
         }
         let line: AnswerLine = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let PartsLine { system, turns, schema, settings } = line.request;
+        let PartsLine { system, turns, schema, settings, bytes } = line.request;
         let key: RequestKey = line.key.parse().map_err(|error: super::StoreError| error.to_string())?;
         let response = NewResponse {
             key,
@@ -139,7 +142,7 @@ impl AnswerLine {
                 material: line.material.unwrap_or_default(),
             }),
             run: line.run,
-            parts: RequestParts { system, turns, schema, settings, asked: line.settings },
+            parts: RequestParts { system, turns, schema, settings, asked: line.settings, bytes },
             body: line.body,
             status: line.status,
             usage: line.usage,

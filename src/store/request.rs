@@ -64,6 +64,8 @@ pub struct RequestParts {
     pub settings: String,
     /// Those of the settings that no column tells; `None` in answers of stores of format 1.
     pub asked: Option<AskedSettings>,
+    /// How many bytes of text were sent, the schema included; `None` where nobody wrote it down.
+    pub bytes: Option<u64>,
 }
 
 /// Settings of a request, readable: their hash is in the key.

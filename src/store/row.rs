@@ -64,11 +64,13 @@ pub(super) struct RequestCell {
     material: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<AskedSettings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes: Option<u64>,
 }
 
 impl RequestCell {
     pub(super) fn new(parts: &RequestParts, subject: Option<&Subject>) -> RequestCell {
-        let RequestParts { system, turns, schema, settings, asked } = parts.clone();
+        let RequestParts { system, turns, schema, settings, asked, bytes } = parts.clone();
         RequestCell {
             system,
             turns,
@@ -77,17 +79,18 @@ impl RequestCell {
             codebook: subject.map(|subject| subject.codebook.clone()),
             material: subject.map(|subject| subject.material.clone()),
             asked,
+            bytes,
         }
     }
 
     pub(super) fn take_apart(self, unit: Option<String>) -> (RequestParts, Option<Subject>) {
-        let RequestCell { system, turns, schema, settings, codebook, material, asked } = self;
+        let RequestCell { system, turns, schema, settings, codebook, material, asked, bytes } = self;
         let subject = unit.map(|unit| Subject {
             unit: UnitId::from_text(unit),
             codebook: codebook.unwrap_or_default(),
             material: material.unwrap_or_default(),
         });
-        (RequestParts { system, turns, schema, settings, asked }, subject)
+        (RequestParts { system, turns, schema, settings, asked, bytes }, subject)
     }
 }
 

@@ -111,7 +111,7 @@ impl Reader {
 }
 
 fn differences(wanted: &Wanted<'_>, entry: &Entry) -> Vec<Difference> {
-    let RequestParts { system, turns, schema, settings, asked } = &entry.parts;
+    let RequestParts { system, turns, schema, settings, asked, bytes: _ } = &entry.parts;
     let mut differences = Vec::new();
     let mut note = |differs: bool, difference: Difference| {
         if differs {

@@ -120,3 +120,28 @@ fn what_was_spent_and_saved_is_said_in_a_line() {
     let ended = context.run(&["annotate", "--model", "openai/other", "--base-url", &url]).with(0);
     assert_eq!(ended.lines("asked for 3 answers, at a price that is not known").len(), 1, "{}", ended.stderr);
 }
+
+#[test]
+fn a_dry_run_leaves_out_what_is_stored_and_learns_how_the_model_counts() {
+    let context = dear(4, 10);
+    let fake = Fake::start();
+    let forecast = || context.annotate(&fake, &["--dry-run", "--json"]).with(0).json();
+    let blind = forecast();
+    assert_eq!((&blind["tasks"][0]["requests"], &blind["learnt_from"]), (&json!(40), &Value::Null));
+    context.annotate(&fake, &["--limit", "25", "--run", "some"]).with(0);
+    let paid = billed(&context);
+    let told = forecast();
+    let task = &told["tasks"][0];
+    assert_eq!((&task["requests"], &task["known"], &told["learnt_from"]), (&json!(15), &json!(25), &json!(25)));
+    let cost: Vec<f64> = task["cost_usd"].as_array().unwrap().iter().map(|usd| usd.as_f64().unwrap()).collect();
+    context.annotate(&fake, &[]).with(0);
+    let rest = billed(&context) - paid;
+    assert!(cost[0] <= rest && rest <= cost[2] && cost[0] <= cost[1] && cost[1] <= cost[2], "{rest} and {cost:?}");
+    assert!(cost[2] < 2.0 * cost[0], "it has learnt: {cost:?}");
+    assert_eq!(forecast()["tasks"][0]["requests"], 0);
+    let all = context.annotate(&fake, &["--dry-run", "--refresh", "--json"]).with(0).json();
+    assert_eq!(all["tasks"][0]["requests"], 40);
+    let words = context.annotate(&fake, &["--dry-run"]).with(0).stdout;
+    assert!(words.contains("mood: 0 requests, 40 units known without one"), "{words}");
+    assert!(words.contains("The intervals are what 40 stored answers of this model lay within"), "{words}");
+}

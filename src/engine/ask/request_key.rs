@@ -15,18 +15,21 @@ pub fn request_key(asked: &Model, request: &Request) -> (RequestKey, RequestPart
     // Every field is named, so that a new one is an error here until someone decides whether it belongs to the key.
     let Request { model, system, turns, schema, temperature, max_output_tokens, sample } = request;
     let mut spoken = blake3::Hasher::new();
+    let schema_text = schema.json.to_string();
+    let mut bytes = system.as_ref().map_or(0, String::len) + schema_text.len();
     for turn in turns {
         absorb(&mut spoken, &serde_json::json!(turn.role).to_string());
         // Where a text is parted, and where it is marked, changes the bill and not the answer.
         let length: usize = turn.parts.iter().map(|part| part.text.len()).sum();
         spoken.update(&(length as u64).to_le_bytes());
+        bytes += length;
         for part in &turn.parts {
             spoken.update(part.text.as_bytes());
         }
     }
     let turns = spoken.finalize().to_hex();
     let system = digest(&[system.as_deref().unwrap_or("")]);
-    let schema = digest(&[&schema.name, &schema.json.to_string()]);
+    let schema = digest(&[&schema.name, &schema_text]);
     let settings = digest(&[
         &asked.name.provider,
         &asked.endpoint.base_url,
@@ -50,6 +53,7 @@ pub fn request_key(asked: &Model, request: &Request) -> (RequestKey, RequestPart
             max_output_tokens: *max_output_tokens,
             sample: *sample,
         }),
+        bytes: Some(bytes as u64),
     };
     (key.finalize().into(), parts)
 }

@@ -5,8 +5,8 @@ use super::{Prepared, Preparing, Sending};
 use crate::codebook::group::prompts_at_once;
 use crate::engine::EngineError;
 use crate::engine::annotate::{Work, material_hash};
-use crate::engine::ask::Asker;
 use crate::engine::group::{GroupQuestion, KnownGroup, from_store};
+use crate::engine::recall::Recall;
 use crate::engine::warmth::Beginnings;
 use crate::material::{GroupMaterial, Renderer};
 use crate::prompt::Prompter;
@@ -19,14 +19,14 @@ impl Preparing {
     pub(super) fn groups(
         &self,
         task: usize,
-        asker: &Asker,
+        recall: &Recall,
         session: &Arc<Session>,
         prompter: &Prompter,
         mut chosen: Vec<(usize, Unit)>,
         sending: &mut Sending<'_>,
     ) -> Result<(), EngineError> {
         let context = &self.contexts[task];
-        let (codebook, model) = (&context.codebook, &asker.model);
+        let (codebook, model) = (&context.codebook, &recall.model);
         chosen.sort_by_key(|(first, _)| *first);
         let (firsts, units): (Vec<usize>, Vec<Unit>) = chosen.into_iter().unzip();
         let renderer = Renderer::new(session, &codebook.sees);
@@ -57,7 +57,7 @@ impl Preparing {
                     continue;
                 }
                 let request = prompt.request(&model.name.model, context.temperature, model.max_output_tokens, sample);
-                let (key, parts) = asker.key(&request);
+                let (key, parts) = recall.key(&request);
                 let question = Box::new(GroupQuestion {
                     works,
                     request,
@@ -66,7 +66,7 @@ impl Preparing {
                     beginnings: Beginnings::default(),
                     material: String::new(),
                 });
-                match from_store(context, asker, self.refresh, question)? {
+                match from_store(context, recall, self.refresh(), question)? {
                     KnownGroup::Rows(settled) => {
                         for (position, row) in settled.rows {
                             sending.send(Prepared::Row { task, position, row: Box::new(row) }, 0);
