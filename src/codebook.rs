@@ -138,7 +138,8 @@ pub enum Before {
     Nothing,
 }
 
-/// What came after a prompt: never shown, because a label must not know the future.
+/// What came after a prompt: never shown to a rater who is asked for this prompt alone, because a label must not know the future. Where prompts
+/// are asked for together, [`Codebook::group`] allowed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum After {

@@ -25,7 +25,7 @@ use crate::llm::client::Client;
 use crate::llm::pace::{Limits, Pacer};
 use crate::llm::retry::Backoff;
 use crate::redact::Redactions;
-use crate::run::{Annotation, Manifest, RunError, Settings, Totals, Writer, write_json};
+use crate::run::{Annotation, Manifest, RunError, Settings, Status, Totals, Writer, write_json};
 use crate::session::ReadError;
 use crate::store::{Store, StoreError};
 use annotate::{Known, RunContext, by_asking, from_store};
@@ -339,7 +339,9 @@ impl Pipeline<'_> {
             }
             (Prepared::Group(group), Some(asker)) if asker.wind_down.is_cancelled() => {
                 let task = group.task();
-                Ok(self.settle(task, group::what_is_stored(&self.contexts[task], &asker.recall, *group)?)?)
+                let Settled { rows, open } = group::what_is_stored(&self.contexts[task], &asker.recall, *group)?;
+                rows.into_iter().try_for_each(|(position, row)| self.write_stored((task, position), row))?;
+                Ok(self.settle(task, Settled { rows: Vec::new(), open })?)
             }
             (Prepared::Group(group), Some(asker)) => {
                 let (contexts, refresh, task) = (self.contexts.clone(), self.refresh, group.task());
@@ -375,7 +377,8 @@ impl Pipeline<'_> {
 
     /// Writes a row for which nobody was asked now.
     fn write_stored(&mut self, place: Place, row: Annotation) -> Result<(), EngineError> {
-        if let Some(asker) = self.asker.as_ref().filter(|_| row.attempts > 0) {
+        // Not by its attempts: a prompt that shared a request may have none of its own.
+        if let Some(asker) = self.asker.as_ref().filter(|_| row.status != Status::Skipped) {
             asker.spending.reused(&row);
         }
         Ok(self.write(place, row)?)

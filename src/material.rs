@@ -5,7 +5,8 @@
 //!
 //! The materials of a session's prompts begin alike for as long as they can, since providers charge little for a beginning that they
 //! have seen: each is the one before it and what came since. Where a prompt's material has to be cut, it loses half of what it may hold
-//! at once, so that the next ones again only grow. A [`Renderer`] renders every event once, however many units see it.
+//! at once, so that the next ones again only grow. A [`Renderer`] renders every event once, however many units see it. What several
+//! prompts are shown at once is a [`GroupMaterial`].
 
 mod fence;
 mod group;

@@ -3,7 +3,7 @@
 //! The blocks of the template become the user's turn, in the file's order; a block named `system` becomes the system text. Each block
 //! is a part of the turn, and the block that holds the material is as many parts as there are places where the materials of a session's
 //! units part ways: so that what requests share is made of whole parts, behind each of which a provider can be asked to keep what it has
-//! read.
+//! read. A prompt for several units ends with the partial template that lists them.
 
 mod context;
 

@@ -1,5 +1,6 @@
 //! What is read from a codebook, what is refused and where, and the schema that follows from it.
 
+use super::group::group_schema;
 use super::schema::answer_schema;
 use super::*;
 use miette::Diagnostic;
@@ -269,8 +270,8 @@ fn keys<'v>(value: &'v Value, found: &mut Vec<&'v str>) {
 fn the_schema_keeps_to_what_every_provider_accepts() {
     let mut codebooks = Library::shipped().unwrap().codebooks().to_vec();
     codebooks.push(Codebook::with_every_type());
-    for codebook in &codebooks {
-        let schema = answer_schema(codebook);
+    let both = |codebook| [(codebook, answer_schema(codebook)), (codebook, group_schema(codebook))];
+    for (codebook, schema) in codebooks.iter().flat_map(both) {
         assert!(
             schema.name.len() <= 64 && schema.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         );
@@ -293,8 +294,17 @@ fn the_schema_keeps_to_what_every_provider_accepts() {
         const ACCEPTED: [&str; 7] =
             ["type", "properties", "required", "additionalProperties", "description", "enum", "items"];
         assert_eq!(used.iter().find(|key| !ACCEPTED.contains(key)), None, "{}: no keyword beyond these", codebook.task);
-        let order: Vec<&String> = schema.json["properties"].as_object().unwrap().keys().collect();
+        let entry = schema.json.pointer("/properties/answers/items").unwrap_or(&schema.json);
+        let order: Vec<&String> =
+            entry["properties"].as_object().unwrap().keys().filter(|name| *name != "unit").collect();
         assert_eq!(order, codebook.fields.iter().map(|field| &field.name).collect::<Vec<_>>(), "the codebook's order");
+    }
+}
+
+#[test]
+fn every_shipped_codebook_of_prompts_says_whether_they_may_be_asked_for_together() {
+    for codebook in Library::shipped().unwrap().codebooks() {
+        assert_eq!(codebook.group.is_some(), codebook.unit == UnitKind::Prompt, "{}", codebook.task);
     }
 }
 

@@ -260,7 +260,7 @@ fn a_mistake_in_a_codebook_is_named_with_file_and_line() {
         · ──────────────────────────────────────────────────────────────┬──────────────────────────────────────────────────────────────
         ·                                                               ╰── here
         ╰────
-    hint: a template of this task may use: task, title, fields, field, material, target
+    hint: a template of this task may use: task, title, fields, field, material, target, targets
     ");
     insta::assert_snapshot!(codebook("{% endfor %}", ""), @"
     error: prompts/tone.md:31: syntax error: unexpected end of input, expected end of block
@@ -270,7 +270,7 @@ fn a_mistake_in_a_codebook_is_named_with_file_and_line() {
         · ──────────────────────────────────────────────────────────┬─────────────────────────────────────────────────────────
         ·                                                           ╰── here
         ╰────
-    hint: a template of this task may use: task, title, fields, field, material, target
+    hint: a template of this task may use: task, title, fields, field, material, target, targets
     ");
     insta::assert_snapshot!(codebook("task = \"tone\"", "task = \"tones\""), @r#"
     error: prompts/tone.md:2: task = "tones" does not match the file name `tone.md`

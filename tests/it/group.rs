@@ -1,6 +1,6 @@
 //! `annotate --group session`: many prompts of a session in one request, and a row for each as if it had been asked for alone.
 
-use crate::context::{Context, Ended, assert_whole, row, session_id, states, typed};
+use crate::context::{Context, Ended, assert_whole, session_id, typed};
 use crate::fake::{Asked, Fake, Provider, Reply};
 use regex::Regex;
 use rusqlite::Connection;
@@ -18,7 +18,7 @@ output = 8.0
 "#;
 
 /// A project whose one codebook allows groups, and says nothing else of them.
-fn project(sessions: usize, prompts: usize) -> Context {
+pub fn project(sessions: usize, prompts: usize) -> Context {
     let context = Context::with_sessions(sessions, prompts);
     allow(&context, "group = true");
     context.write("config.toml", PRICES);
@@ -34,7 +34,7 @@ fn allow(context: &Context, line: &str) {
 }
 
 /// The events that a request asks for: those of its last sentence that narrows them down, else those of the list, else the only one.
-fn listed(asked: &Asked) -> Vec<u32> {
+pub fn listed(asked: &Asked) -> Vec<u32> {
     let narrowed = Regex::new(r"for events? ([\d, ]+) and for no other").unwrap();
     let list = Regex::new(r"(?m)^- event (\d+)").unwrap();
     let alone = Regex::new(r"What is the mood of event (\d+)\?").unwrap();
@@ -49,25 +49,25 @@ fn listed(asked: &Asked) -> Vec<u32> {
 }
 
 /// An entry for the prompt that is this event: every other prompt is cross.
-fn entry(event: u32) -> Value {
+pub fn entry(event: u32) -> Value {
     let label = if event % 4 == 1 { "cross" } else { "calm" };
     json!({ "unit": event, "reason": format!("event {event}"), "label": label })
 }
 
 /// An answer as it ought to be; a request for one prompt gets one of its own.
-fn answer(asked: &Asked, schema: &Value) -> Value {
+pub fn answer(asked: &Asked, schema: &Value) -> Value {
     match schema["properties"]["answers"].is_object() {
         true => json!({ "answers": listed(asked).into_iter().map(entry).collect::<Vec<_>>() }),
         false => json!({ "reason": "alone", "label": "calm" }),
     }
 }
 
-fn annotate(context: &Context, fake: &Fake, more: &[&str]) -> Ended {
+pub fn annotate(context: &Context, fake: &Fake, more: &[&str]) -> Ended {
     context.annotate(fake, &[&["--group", "session"], more].concat())
 }
 
 /// The token counts of all stored answers, and of all rows.
-fn tokens(context: &Context, rows: &[Value]) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
+pub fn tokens(context: &Context, rows: &[Value]) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
     let connection = Connection::open(context.path().join(".interrater/store.db")).unwrap();
     let mut statement = connection.prepare("SELECT usage FROM response").unwrap();
     let stored = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
@@ -82,7 +82,7 @@ fn tokens(context: &Context, rows: &[Value]) -> (BTreeMap<String, u64>, BTreeMap
     (sum(&mut stored.iter()), sum(&mut rows.iter().map(|row| &row["usage"])))
 }
 
-fn requests(rows: &[Value]) -> u64 {
+pub fn requests(rows: &[Value]) -> u64 {
     rows.iter().map(|row| row["attempts"].as_u64().unwrap()).sum()
 }
 
@@ -140,6 +140,9 @@ fn the_cost_of_a_request_is_divided_to_the_last_cent() {
     let cost = (2.0 * of("input") + 0.5 * of("cached_input") + 2.5 * of("cache_write") + 8.0 * of("output")) / 1e6;
     let sum: f64 = rows.iter().map(|row| row["cost_usd"].as_f64().unwrap()).sum();
     assert!((sum - cost).abs() < 1e-15 && cost > 0.0, "{sum} {cost}");
+    // All of it is saved when the command is repeated, also by prompts that have no whole request of their own.
+    let again = annotate(&context, &fake, &["--json"]).with(0).json();
+    assert!((again["spent"]["saved_by_store_usd"].as_f64().unwrap() - cost).abs() < 1e-12, "{}", again["spent"]);
 }
 
 #[test]
@@ -159,157 +162,6 @@ fn a_grouped_run_and_another_stand_side_by_side() {
     let refused = context.annotate(&fake, &["--run", "mine"]).with(2);
     assert!(refused.stderr.contains("/session, not of "), "{}", refused.stderr);
     assert_eq!(fake.seen().len(), 10);
-}
-
-#[test]
-fn what_an_answer_lacks_is_asked_for_once_more_together() {
-    let context = project(1, 6);
-    let fake = Fake::plan(|asked| {
-        let all = |numbers: &[u32]| {
-            Reply::Text(json!({ "answers": numbers.iter().map(|n| entry(*n)).collect::<Vec<_>>() }).to_string())
-        };
-        match asked.index {
-            // 5 is missing, 7 is there twice, 99 is nobody's.
-            0 => all(&[1, 3, 7, 7, 9, 11, 99]),
-            // 5 is missing again.
-            _ => all(&[7]),
-        }
-    })
-    .start();
-    annotate(&context, &fake, &[]).with(1);
-    let seen = fake.seen();
-    assert_eq!((seen.len(), listed(&seen[1].asked)), (2, vec![5, 7]));
-    let complaint = "Your answer could not be used: event 5: there is no entry for it; event 7: there are 2 entries for it; there is also an entry \
-                     for `unit` 99.";
-    assert!(seen[1].asked.prompt.contains(complaint), "{}", seen[1].asked.prompt);
-    let rows = context.rows("mood");
-    assert_whole(&rows, 1, 6);
-    let state = |prompt| {
-        (
-            row(&rows, 1, prompt)["status"].as_str().unwrap(),
-            row(&rows, 1, prompt)["detail"].as_str().unwrap_or_default(),
-        )
-    };
-    assert_eq!(state(1), ("repaired", "left out an entry for `unit` 99"));
-    let (status, detail) = state(3);
-    assert_eq!(status, "invalid");
-    assert!(
-        detail.starts_with("there is no entry for it; ") && detail.ends_with("asked again: there is no entry for it"),
-        "{detail}"
-    );
-    assert_eq!(state(4).0, "ok");
-    assert!(
-        state(4).1.starts_with("second answer; the first could not be used: there are 2 entries for it"),
-        "{}",
-        state(4).1
-    );
-    let (stored, booked) = tokens(&context, &rows);
-    assert_eq!((stored, requests(&rows)), (booked, 2));
-    // The same, free.
-    let before = context.files("runs");
-    annotate(&context, &fake, &[]).with(1);
-    assert!(before == context.files("runs") && fake.seen().len() == 2);
-}
-
-#[test]
-fn an_answer_that_is_none_is_asked_for_again_as_a_whole() {
-    let context = project(1, 3);
-    let fake = Fake::plan(|asked| if asked.index == 0 { Reply::Garbage } else { Reply::Fenced }).answer(answer).start();
-    annotate(&context, &fake, &[]).with(0);
-    assert_eq!(listed(&fake.seen()[1].asked), [1, 3, 5]);
-    let rows = context.rows("mood");
-    assert_eq!(states(&rows), BTreeMap::from([("repaired".to_owned(), 3)]));
-    assert!(rows[0]["detail"].as_str().unwrap().contains("there is no JSON object in the answer"));
-}
-
-#[test]
-fn what_a_length_limit_cuts_is_asked_for_in_smaller_groups() {
-    let context = project(1, 9);
-    let fake = Fake::plan(|asked| if asked.index == 0 { Reply::Cut } else { Reply::Answer }).answer(answer).start();
-    annotate(&context, &fake, &[]).with(0);
-    let seen = fake.seen();
-    let whole = 9 - listed(&seen[1].asked).len();
-    assert!((3..=5).contains(&whole), "{whole}");
-    assert_eq!(seen.len(), 2, "what is left is no more than half");
-    let rows = context.rows("mood");
-    assert_whole(&rows, 1, 9);
-    assert_eq!(states(&rows), BTreeMap::from([("ok".to_owned(), 9)]));
-    for (at, row) in rows.iter().enumerate() {
-        assert_eq!(row["fields"]["reason"], format!("event {}", 2 * at + 1));
-        assert_eq!(row["detail"].is_string(), at >= whole, "{row}");
-    }
-    let (stored, booked) = tokens(&context, &rows);
-    assert_eq!((stored, requests(&rows)), (booked, 2));
-}
-
-#[test]
-fn a_prompt_whose_answer_is_cut_even_alone_is_truncated_and_the_others_are_not() {
-    let context = project(1, 8);
-    // The answer on event 5 is too long for any limit.
-    let fake = Fake::plan(|asked| match listed(asked).contains(&5) {
-        true => Reply::Cut,
-        false => Reply::Answer,
-    })
-    .answer(|asked, _| {
-        let mut entries: Vec<Value> = listed(asked).into_iter().map(entry).collect();
-        for long in entries.iter_mut().filter(|entry| entry["unit"] == 5) {
-            long["reason"] = json!("on and on ".repeat(1_000));
-        }
-        json!({ "answers": entries })
-    })
-    .start();
-    annotate(&context, &fake, &[]).with(1);
-    let rows = context.rows("mood");
-    assert_eq!(states(&rows), BTreeMap::from([("ok".to_owned(), 7), ("truncated".to_owned(), 1)]));
-    assert_eq!(row(&rows, 1, 3)["status"], "truncated");
-    assert!(fake.seen().len() < 8, "{}", fake.seen().len());
-    let (stored, booked) = tokens(&context, &rows);
-    assert_eq!(stored, booked);
-
-    // Only the request that left it so is sent again.
-    let before = fake.seen().len();
-    annotate(&context, &fake, &["--retry-failed"]).with(1);
-    let again: Vec<Vec<u32>> = fake.seen()[before..].iter().map(|seen| listed(&seen.asked)).collect();
-    assert_eq!(again, [[5]]);
-}
-
-#[test]
-fn a_refusal_holds_for_its_group_and_can_be_asked_again() {
-    let context = project(3, 4);
-    let fake = Fake::plan(|asked| match asked.prompt.contains(&typed(2, 1)) && asked.nth == 0 {
-        true => Reply::Refusal,
-        false => Reply::Answer,
-    })
-    .answer(answer)
-    .start();
-    annotate(&context, &fake, &[]).with(1);
-    let rows = context.rows("mood");
-    assert_eq!(states(&rows), BTreeMap::from([("ok".to_owned(), 8), ("refused".to_owned(), 4)]));
-    assert!(row(&rows, 2, 1)["detail"].as_str().unwrap().starts_with("asked for with 3 other prompts: "));
-    annotate(&context, &fake, &["--retry-failed"]).with(0);
-    assert_eq!(fake.seen().len(), 4);
-    assert_eq!(states(&context.rows("mood")), BTreeMap::from([("ok".to_owned(), 12)]));
-    annotate(&context, &fake, &["--refresh"]).with(0);
-    assert_eq!(fake.seen().len(), 7);
-}
-
-#[test]
-fn a_request_without_an_answer_costs_what_nobody_knows() {
-    let context = project(2, 3);
-    let fake = Fake::plan(|asked| match asked.prompt.contains(&typed(1, 1)) {
-        true => Reply::status(500),
-        false => Reply::Answer,
-    })
-    .answer(answer)
-    .start();
-    annotate(&context, &fake, &["--max-retries", "1"]).with(1);
-    let rows = context.rows("mood");
-    assert_eq!(states(&rows), BTreeMap::from([("failed".to_owned(), 3), ("ok".to_owned(), 3)]));
-    for prompt in 1..=3 {
-        let failed = row(&rows, 1, prompt);
-        assert_eq!((&failed["usage"], &failed["cost_usd"]), (&Value::Null, &Value::Null));
-    }
-    assert_eq!(requests(&rows), 3);
 }
 
 #[test]
@@ -525,21 +377,16 @@ fn the_store_explains_and_keeps_what_groups_have_paid_for() {
 }
 
 #[test]
-fn what_was_settled_before_the_end_keeps_its_row() {
-    let context = project(1, 4);
-    // The first answer lacks the last prompt; then nothing can be asked any more.
-    let fake = Fake::plan(|asked| match asked.index {
-        0 => Reply::Text(json!({ "answers": [entry(1), entry(3), entry(5)] }).to_string()),
-        1 => Reply::status(401),
-        _ => Reply::Answer,
-    })
-    .answer(answer)
-    .start();
-    annotate(&context, &fake, &[]).with(2);
-    let rows = context.rows("mood");
-    assert_eq!(rows.len(), 3);
-    assert_eq!(context.manifest("mood")["complete"], false);
-    annotate(&context, &fake, &[]).with(0);
-    assert_whole(&context.rows("mood"), 1, 4);
-    assert_eq!(fake.seen().len(), 3, "what was answered is not asked for again");
+fn what_ends_a_grouped_request_may_be_the_projects_own_and_is_part_of_the_version() {
+    let context = project(1, 2);
+    let fake = Fake::plan(|_| Reply::Answer).answer(answer).start();
+    annotate(&context, &fake, &["--run", "shipped"]).with(0);
+    context.write(
+        "prompts/_group.md",
+        "Every one of these:\n{% for t in targets %}\n- event {{ t.event }}\n{% endfor %}\nAnswer with `answers`.\n",
+    );
+    annotate(&context, &fake, &["--run", "own"]).with(0);
+    assert!(fake.seen()[1].asked.prompt.ends_with("Every one of these:\n- event 1\n- event 3\nAnswer with `answers`."));
+    let hash = |run: &str| context.manifest(run)["codebook"]["hash"].clone();
+    assert_ne!(hash("shipped"), hash("own"));
 }

@@ -19,6 +19,7 @@ mod export;
 mod fake;
 mod faults;
 mod group;
+mod group_trouble;
 mod init;
 mod interrupt;
 #[cfg(not(feature = "parquet"))]
