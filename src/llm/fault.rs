@@ -219,6 +219,11 @@ pub(super) fn error_inside(root: &Value) -> Option<Unreadable> {
     )))
 }
 
+/// A server's words as a line that holds no key.
+pub(super) fn in_words(text: &str) -> String {
+    clip(&without_keys(&plain(text)), MESSAGE_CHARS)
+}
+
 /// The JSON of an answer, or what its body begins with.
 pub(super) fn json(body: &[u8]) -> Result<Value, Unreadable> {
     match serde_json::from_slice(body) {
