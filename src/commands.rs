@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod annotate;
 pub mod asking;
+pub mod batch;
 pub mod cache;
 pub mod init;
 pub mod pager;
@@ -47,6 +48,8 @@ pub enum Exit {
     Unusable,
     /// A `--fail-under` threshold was missed.
     BelowThreshold,
+    /// What was asked for may cost more than `--max-cost`.
+    AtMaxCost,
     /// Interrupted; the next run goes on.
     Interrupted,
 }
@@ -58,6 +61,7 @@ impl From<Exit> for ExitCode {
             Exit::Trouble => 1,
             Exit::Unusable => 2,
             Exit::BelowThreshold => 3,
+            Exit::AtMaxCost => 4,
             Exit::Interrupted => 130,
         })
     }

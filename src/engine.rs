@@ -6,7 +6,7 @@
 
 pub mod annotate;
 pub mod ask;
-mod key;
+pub(crate) mod key;
 pub mod plan;
 pub mod prepare;
 pub mod warmth;
@@ -248,7 +248,7 @@ fn asker(job: &Job, abandon: &CancellationToken) -> Result<Option<Asker>, StoreE
 }
 
 /// What all rows of each run share.
-fn contexts(plan: &Plan, settings: &Settings) -> Arc<Vec<RunContext>> {
+pub(crate) fn contexts(plan: &Plan, settings: &Settings) -> Arc<Vec<RunContext>> {
     let context = |task: &TaskPlan| RunContext {
         codebook: task.codebook.clone(),
         run: task.run.clone(),

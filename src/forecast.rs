@@ -69,17 +69,8 @@ pub fn forecast(
     redacted: bool,
 ) -> Result<Forecast, ForecastError> {
     let prompter = Prompter::new(&plan.library, plan.tasks.iter().map(|task| &*task.codebook))?;
-    let mut tasks: Vec<TaskForecast> = plan
-        .tasks
-        .iter()
-        .map(|task| TaskForecast {
-            task: task.codebook.task.clone(),
-            requests: 0,
-            input_tokens: (0, 0, 0),
-            output_tokens: (0, 0),
-            cost_usd: price.map(|_| (0.0, 0.0)),
-        })
-        .collect();
+    let mut tasks: Vec<TaskForecast> =
+        plan.tasks.iter().map(|task| TaskForecast::begin(&task.codebook.task, price)).collect();
     let mut first = None;
     let mut redactions = redacted.then(Redactions::default);
     for (at, source) in plan.corpus.sources().iter().enumerate() {
@@ -112,7 +103,19 @@ pub fn forecast(
 }
 
 impl TaskForecast {
-    fn add(&mut self, tokens: u64, price: Option<&Price>) {
+    /// A forecast of no requests.
+    pub fn begin(task: &str, price: Option<&Price>) -> TaskForecast {
+        TaskForecast {
+            task: task.to_owned(),
+            requests: 0,
+            input_tokens: (0, 0, 0),
+            output_tokens: (0, 0),
+            cost_usd: price.map(|_| (0.0, 0.0)),
+        }
+    }
+
+    /// Adds a request of about so many prompt tokens.
+    pub fn add(&mut self, tokens: u64, price: Option<&Price>) {
         let (low, high) = ((tokens as f64 * TOKENS_LOW) as u64, (tokens as f64 * TOKENS_HIGH) as u64);
         self.requests += 1;
         let (input, output) = (&mut self.input_tokens, &mut self.output_tokens);

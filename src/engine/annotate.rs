@@ -168,6 +168,20 @@ pub fn from_store(
     Ok(Known::Row(Box::new(row(context, question.work, verdict, Some(asker)))))
 }
 
+/// What is still to be asked of a question for which the store has no row: the question itself, or the second one that follows from its
+/// stored answer.
+pub fn outstanding(context: &RunContext, asker: &Asker, question: Question) -> Result<Question, StoreError> {
+    let Some(first) = asker.stored(&question.key)? else { return Ok(question) };
+    match Reading::of(context, asker.answered(first)) {
+        Reading::Done(_) => Ok(question),
+        Reading::Unusable { reason, text, .. } => {
+            let request = second_request(&question.request, &text, &reason);
+            let (key, parts) = asker.key(&request);
+            Ok(Question { request, key, parts, ..question })
+        }
+    }
+}
+
 /// Annotates by asking a model.
 pub async fn by_asking(
     context: &RunContext,

@@ -11,7 +11,7 @@ use crate::config::Model;
 use crate::llm::client::{Answer, Client, TransportError};
 use crate::llm::pace::{Outcome, Pacer, Size};
 use crate::llm::retry::{Backoff, LONGEST_WAIT};
-use crate::llm::{Fault, Feature, Lacking, Request, Response};
+use crate::llm::{Fault, Feature, HttpRequest, Lacking, Request, Response};
 use crate::material::estimate_tokens;
 use crate::run::Status;
 use crate::store::{
@@ -402,6 +402,11 @@ impl Asker {
         let system = request.system.as_deref().map_or(0, estimate_tokens);
         let input = texts + system + estimate_tokens(&request.schema.json.to_string());
         Size { input, output_limit: request.max_output_tokens.map(u64::from) }
+    }
+
+    /// The request as it goes out, without what the model is known to lack.
+    pub fn encode(&self, request: &Request) -> HttpRequest {
+        self.model.adapter.encode(&self.model.endpoint.base_url, request, &self.lacking())
     }
 
     /// The request's key and the hashes of its parts.

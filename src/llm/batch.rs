@@ -191,6 +191,11 @@ pub trait BatchLane: Send + Sync {
     /// A line of the results.
     fn line(&self, line: &[u8]) -> Result<BatchLine, Unreadable>;
 
+    /// Whether inputs and results are lines in OpenAI's form, which other programs read and write as well.
+    fn takes_lines(&self) -> bool {
+        false
+    }
+
     /// Whether the server keeps our name for a batch, or names its input: then a list tells for certain whether it was made.
     fn keeps_names(&self) -> bool;
 }

@@ -229,7 +229,8 @@ async fn a_key_that_no_header_can_carry_is_told_without_showing_it() {
 
 #[test]
 fn the_key_is_marked_sensitive() {
-    let headers = headers(&request("http://127.0.0.1:1/"), Some(&SecretString::from("sk-secret"))).unwrap();
+    let request = request("http://127.0.0.1:1/");
+    let headers = headers(&request.headers, request.auth, Some("sk-secret")).unwrap();
     assert!(headers["authorization"].is_sensitive());
     assert!(!format!("{headers:?}").contains("sk-secret"));
 }

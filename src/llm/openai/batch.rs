@@ -112,6 +112,10 @@ impl BatchLane for OpenAi {
         Ok(BatchLine { custom_id, outcome })
     }
 
+    fn takes_lines(&self) -> bool {
+        true
+    }
+
     fn keeps_names(&self) -> bool {
         true
     }
@@ -203,8 +207,9 @@ mod tests {
         })
     }
 
-    const NEW: NewBatch<'_> = NewBatch { job: "b1", input: DUMMY, input_file: Some("file-1"), headers: &[] };
-    const DUMMY: &Path = Path::new("b1.jsonl");
+    fn new() -> NewBatch<'static> {
+        NewBatch { job: "b1", input: Path::new("b1.jsonl"), input_file: Some("file-1"), headers: &[] }
+    }
 
     #[test]
     fn a_request_is_a_line_around_its_own_body() {
@@ -219,17 +224,17 @@ mod tests {
 
     #[test]
     fn a_file_is_sent_as_a_form_and_its_batch_carries_our_name() {
-        let upload = OpenAi.upload("http://localhost/v1/", NEW).unwrap();
+        let upload = OpenAi.upload("http://localhost/v1/", new()).unwrap();
         assert_eq!(upload.url, "http://localhost/v1/files");
         let Payload::File { before, path, after } = upload.payload else { panic!("a file") };
-        assert_eq!(path, DUMMY);
+        assert_eq!(path, Path::new("b1.jsonl"));
         assert_eq!(
             String::from_utf8([before, b"X\n".to_vec(), after].concat()).unwrap(),
             "--interrater-5b6d0c1e8f2a4973\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n\
              --interrater-5b6d0c1e8f2a4973\r\ncontent-disposition: form-data; name=\"file\"; filename=\"b1.jsonl\"\r\n\
              content-type: application/jsonl\r\n\r\nX\n\r\n--interrater-5b6d0c1e8f2a4973--\r\n"
         );
-        let Payload::Bytes(body) = OpenAi.create("http://localhost/v1", NEW).payload else { panic!("bytes") };
+        let Payload::Bytes(body) = OpenAi.create("http://localhost/v1", new()).payload else { panic!("bytes") };
         assert_eq!(
             serde_json::from_slice::<Value>(&body).unwrap(),
             json!({ "input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h",
