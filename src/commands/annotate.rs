@@ -16,6 +16,7 @@ use interrater::gold::Gold;
 use interrater::report::runs::{FieldHeadline, Reason, TaskSummary, summary_table};
 use interrater::run::{Manifest, Run, Settings, Status, write_json};
 use interrater::store::is_new;
+use interrater::store::journal::Journal;
 use interrater::summary::summarise;
 use miette::{IntoDiagnostic, Result};
 use std::collections::HashSet;
@@ -53,6 +54,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     };
     for task in &job.plan.tasks {
         check_run(task, args.asking.samples, &config, common)?;
+        warn_of_jobs(task, &job.rater, &config, common)?;
     }
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
     let (redacted, rater_sees) = (job.settings.redacted, job.rater.sees());
@@ -114,6 +116,23 @@ fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) ->
             "warning: run {run} was paid for, and the store {} has none of its answers: they are asked for again. If the store is \
              elsewhere, interrupt this, and put it back or name it in [paths] store",
             store.display()
+        );
+    }
+    Ok(())
+}
+
+/// What is on its way to a batch lane is paid for twice if it is asked here as well.
+fn warn_of_jobs(task: &TaskPlan, rater: &Rater, config: &Config, common: &Common) -> Result<()> {
+    let store = &config.paths.store;
+    if common.quiet || !matches!(rater, Rater::Model(_)) || is_new(store) {
+        return Ok(());
+    }
+    let open = Journal::open(store).and_then(|journal| journal.open_of_run(&task.run)).into_diagnostic()?;
+    if open > 0 {
+        say!(
+            "warning: {open} requests of run {} are in open batch jobs: what is asked here as well is paid for twice; \
+             `interrater batch collect` fetches what has ended",
+            task.run
         );
     }
     Ok(())

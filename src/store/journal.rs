@@ -277,6 +277,13 @@ impl Journal {
         Ok(i64::cast_unsigned(count))
     }
 
+    /// How many requests of a run are in open jobs.
+    pub fn open_of_run(&self, run: &str) -> Result<u64, StoreError> {
+        let select = "SELECT count(*) FROM job_request WHERE run = ?1 AND state = 'open'";
+        let count = self.connection.query_row(select, [run], |row| row.get(0)).map_err(|error| self.fail(error))?;
+        Ok(i64::cast_unsigned(count))
+    }
+
     /// Why requests of a job have no answer, with how many each; the most frequent reason first.
     pub fn reasons(&self, job: &str) -> Result<Vec<(String, u64)>, StoreError> {
         let select = "SELECT coalesce(detail, ''), count(*) FROM job_request WHERE job = ?1 AND state = 'failed'
