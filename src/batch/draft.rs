@@ -215,7 +215,7 @@ impl<'d> Drafting<'d> {
 
     /// Takes a request; gives the job before it, if that is full now.
     pub(super) fn take(&mut self, journal: &mut Journal, missing: Missing) -> Result<Option<Draft>, BatchError> {
-        let Missing { task, request, http, tokens, prompt: _ } = missing;
+        let Missing { task, request, http, tokens, position: _, prompt: _ } = missing;
         let lane = self.lane;
         if journal.is_open(&request.key)? {
             self.counted.under_way += 1;

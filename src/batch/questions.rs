@@ -54,6 +54,8 @@ pub struct Wanted {
 pub struct Missing {
     /// Which task of the plan.
     pub task: usize,
+    /// Where its unit's row stands in the task's run.
+    pub position: usize,
     /// What the journal keeps of it.
     pub request: JobRequest,
     /// As it would go out alone.
@@ -126,6 +128,7 @@ impl Questions {
         let Question { work, request, key, parts, material, beginnings: _ } = question;
         Ok(Missing {
             task: work.task,
+            position: work.position,
             tokens: tokens(&request),
             http: self.asker.encode(&request),
             prompt: text(&request),
@@ -182,19 +185,28 @@ pub async fn estimate(wanted: &Wanted) -> Result<Estimate, BatchError> {
     let journal = Journal::open(&wanted.store)?;
     let mut tasks = forecasts(&wanted.plan, price.as_ref());
     let mut questions = Questions::begin(wanted)?;
-    let (mut first, mut under_way, mut seen) = (None, 0, HashSet::new());
+    let mut first: Option<((usize, usize), String)> = None;
+    let (mut under_way, mut seen) = (0, HashSet::new());
     while let Some(missing) = questions.next().await? {
         if journal.is_open(&missing.request.key)? {
             under_way += 1;
         } else if seen.insert(short(&missing.request.key)) {
             tasks[missing.task].add(missing.tokens, price.as_ref());
-            first.get_or_insert(missing.prompt);
+            // Sessions are prepared side by side, and come in any order.
+            let place = (missing.task, missing.position);
+            if first.as_ref().is_none_or(|(first, _)| place < *first) {
+                first = Some((place, missing.prompt));
+            }
         }
     }
     let settled = questions.settled;
     let redactions = questions.end().await?;
     let redactions = wanted.settings.redacted.then_some(redactions);
-    Ok(Estimate { forecast: Forecast { tasks, prompt: first, asks: true, redactions }, settled, under_way })
+    Ok(Estimate {
+        forecast: Forecast { tasks, prompt: first.map(|(_, prompt)| prompt), asks: true, redactions },
+        settled,
+        under_way,
+    })
 }
 
 /// Enough of a key to count by: a whole one would take four times the memory.

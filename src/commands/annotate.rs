@@ -4,7 +4,7 @@ use super::agree::{agree_fields, record};
 use super::asking::{self, Asked};
 use super::progress::Progress;
 use super::threshold::Threshold;
-use super::{Exit, UsageError, config, print, print_json, say};
+use super::{Exit, config, print, print_json, say};
 use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::cli::{Annotate, Common};
 use interrater::codebook::Codebook;
@@ -96,13 +96,9 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     })
 }
 
-/// A run is one rater's: its rows are not replaced by another's, and that it gets shorter is said.
+/// Its rows are not replaced by another rater's, and that a run gets shorter is said.
 fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) -> Result<()> {
-    let Ok(old) = Run::open(&config.paths.runs, &task.run) else { return Ok(()) };
-    let Manifest { run, rater, totals, endpoint, .. } = old.manifest;
-    if rater != task.rater {
-        return Err(UsageError::OtherRater { run, rater, wanted: task.rater.clone() }.into());
-    }
+    let Some(Manifest { run, totals, endpoint, .. }) = asking::own_run(task, config)? else { return Ok(()) };
     let units = task.units * samples as usize;
     if totals.units > units && !common.quiet {
         say!(

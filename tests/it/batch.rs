@@ -255,6 +255,16 @@ fn nothing_is_handed_over_above_the_limit_and_nothing_by_a_dry_run() {
 }
 
 #[test]
+fn a_run_of_another_rater_is_told_before_anything_is_paid_for() {
+    let context = project(1, 2);
+    let server = Batches::start();
+    annotate(&context, &server, Provider::Anthropic, &["mood", "--run", "mine"]).with(0);
+    let ended = submit(&context, &server, Provider::OpenAi, &["mood", "--run", "mine"]).with(2);
+    assert_eq!(ended.lines("error: run `mine` holds the answers of anthropic/").len(), 1, "{}", ended.stderr);
+    assert_eq!(server.calls("create"), 0);
+}
+
+#[test]
 fn who_has_no_lane_is_told_so() {
     let context = project(1, 1);
     let ended =

@@ -1,7 +1,7 @@
 //! `batch submit` and `batch export`: what the store lacks goes out.
 
 use super::{Patience, reach, tell, warn_of};
-use crate::commands::asking::{Asked, asked};
+use crate::commands::asking::{Asked, asked, own_run};
 use crate::commands::{Exit, print, print_json, say};
 use interrater::batch::draft::Counted;
 use interrater::batch::file::{Split, export as write};
@@ -95,6 +95,8 @@ fn wanted(args: &Asking, handing: &Handing, config: &Config, common: &Common) ->
     if model.adapter.batch_lane().is_none() {
         return Err(BatchError::NoLane(model.name.to_string()).into());
     }
+    // Answers that no run could take would be paid for in vain.
+    plan.tasks.iter().try_for_each(|task| own_run(task, config).map(|_| ()))?;
     if !handing.dry_run {
         for job in &handing.resubmit {
             let freed = give_up(&config.paths.store, job)?;

@@ -96,7 +96,7 @@ impl BatchLane for OpenAi {
             serde_json::from_slice(line).map_err(|_| fault::lacking("no line of a batch's results", line))?;
         let error = error.filter(|error| error.get() != "null");
         let outcome = match (response, error) {
-            (Some(Answered { status_code, body: Some(body) }), None) if matches!(status_code, None | Some(200)) => {
+            (Some(Answered { status_code: None | Some(200), body: Some(body) }), None) => {
                 LineOutcome::Answer(body.get().to_owned())
             }
             // Errors of a request stand in the body; at servers like OpenAI's beside it, as a word or as a whole answer.
