@@ -135,3 +135,24 @@ fn no_file_is_overwritten() {
     let told = context.run(&["batch", "import", "nowhere.jsonl"]).with(2);
     assert_eq!(told.lines("error: cannot read nowhere.jsonl").len(), 1, "{}", told.stderr);
 }
+
+#[test]
+fn an_export_that_was_killed_before_its_file_had_its_name_is_finished_or_forgotten() {
+    let context = project(1, 3);
+    let server = Batches::start();
+    export(&context, &server, &["requests.jsonl"]).with(0);
+    let store = rusqlite::Connection::open(context.path().join(".interrater/store.db")).unwrap();
+    // As it is between the journal and the file: the job is exported, and the file has its first name.
+    let (file, part) = (context.path().join("requests.jsonl"), context.path().join(".part"));
+    std::fs::rename(&file, &part).unwrap();
+    store.execute("UPDATE job SET input_file = ?1", [part.to_str().unwrap()]).unwrap();
+    assert_eq!(jobs(&context)[0]["state"], "exported");
+    assert!(file.exists() && !part.exists());
+    // As it is before that: it is still being put together.
+    std::fs::rename(&file, &part).unwrap();
+    store.execute("UPDATE job SET state = 'planned', place = ?1", [part.to_str().unwrap()]).unwrap();
+    assert_eq!(jobs(&context), Vec::<Value>::new());
+    assert!(!file.exists() && !part.exists());
+    let told = export(&context, &server, &["requests.jsonl", "--json"]).with(0).json();
+    assert_eq!(told["requests"], 3);
+}
