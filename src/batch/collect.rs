@@ -75,6 +75,8 @@ pub struct JobReport {
     pub gathered: Gathered,
     /// Why there was no more.
     pub trouble: Option<String>,
+    /// Why requests came back without an answer, with how many each; the most frequent reason first.
+    pub reasons: Vec<(String, u64)>,
 }
 
 impl JobReport {
@@ -138,7 +140,7 @@ async fn collect_one(journal: &mut Journal, reach: Reach<'_>, mut job: Job) -> R
     let mut gathered = Gathered::default();
     let (link, batch) = match remote(&job, reach).await {
         Ok(found) => found,
-        Err(reason) => return Ok(JobReport { job, gathered, trouble: Some(reason) }),
+        Err(reason) => return Ok(JobReport { job, gathered, trouble: Some(reason), reasons: Vec::new() }),
     };
     note_progress(&mut job, &batch);
     let trouble = match batch.phase {
@@ -186,7 +188,8 @@ async fn collect_one(journal: &mut Journal, reach: Reach<'_>, mut job: Job) -> R
     };
     // Answers and failures are counted in the journal.
     let job = journal.job(&job.id)?.unwrap_or(job);
-    Ok(JobReport { job, gathered, trouble })
+    let reasons = journal.reasons(&job.id)?;
+    Ok(JobReport { job, gathered, trouble, reasons })
 }
 
 /// Why results were not fetched.

@@ -12,7 +12,7 @@ use interrater::cli::batch::{Collect, Import};
 use interrater::cli::{Batch, BatchVerb, Common};
 use interrater::config::{Config, ConfigError, Key, Model, ModelName, Rater};
 use interrater::llm::retry::Backoff;
-use interrater::report::batch::{JobDocument, gathered, jobs_table, report_line};
+use interrater::report::batch::{JobDocument, gathered, jobs_table, report_lines};
 use interrater::store::is_new;
 use interrater::store::journal::{Job, JobState, Journal};
 use jiff::Timestamp;
@@ -138,14 +138,24 @@ fn fetch(args: &Collect, config: &Config, common: &Common) -> Result<Exit> {
     }
     let now = Timestamp::now();
     if common.json {
-        let document = |report: &JobReport| json!({ "job": JobDocument::new(&report.job, now), "gathered": report.gathered, "trouble": report.trouble });
+        let document = |report: &JobReport| {
+            let reasons: Vec<_> = report
+                .reasons
+                .iter()
+                .map(|(reason, requests)| json!({ "reason": reason, "requests": requests }))
+                .collect();
+            json!({
+                "job": JobDocument::new(&report.job, now), "gathered": report.gathered, "trouble": report.trouble,
+                "reasons": reasons,
+            })
+        };
         let unconfirmed: Vec<JobDocument<'_>> = unconfirmed.iter().map(|job| JobDocument::new(job, now)).collect();
         let jobs: Vec<_> = reports.iter().map(document).collect();
         print_json(&json!({ "jobs": jobs, "unconfirmed": unconfirmed }))?;
     } else if reports.is_empty() && unconfirmed.is_empty() {
         say!("no job is at a server; `interrater batch submit` makes some");
     } else {
-        reports.iter().for_each(|report| say!("{}", report_line(report)));
+        reports.iter().flat_map(report_lines).for_each(|line| say!("{line}"));
     }
     warn_of(&unconfirmed);
     let is_trouble = |report: &JobReport| report.trouble.is_some() || report.gathered.freed > 0;

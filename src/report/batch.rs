@@ -136,12 +136,17 @@ pub fn gathered(gathered: &Gathered) -> String {
     words
 }
 
-/// What a look at a job brought, in words.
-pub fn report_line(report: &JobReport) -> String {
-    let JobReport { job, gathered: came, trouble } = report;
-    match (trouble, job.state) {
+/// How many reasons are worth a line.
+const REASONS: usize = 3;
+
+/// What a look at a job brought: a line, and a line each for the most frequent reasons why requests have no answer.
+pub fn report_lines(report: &JobReport) -> Vec<String> {
+    let JobReport { job, gathered: came, trouble, reasons } = report;
+    let mut lines = vec![match (trouble, job.state) {
         (Some(trouble), _) => format!("job {}: {trouble}", job.id),
         (None, JobState::Submitted) => format!("job {}: {}, nothing to fetch yet", job.id, standing(job)),
         (None, _) => format!("job {}: {}", job.id, gathered(came)),
-    }
+    }];
+    lines.extend(reasons.iter().take(REASONS).map(|(reason, count)| format!("  {count} × {reason}")));
+    lines
 }

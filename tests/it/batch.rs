@@ -156,6 +156,16 @@ fn what_came_back_without_an_answer_is_submitted_again_and_nothing_else() {
         let gathered = &told["jobs"][0]["gathered"];
         assert_eq!((&gathered["stored"], &gathered["freed"]), (&json!(20 - left), &json!(left)), "{told}");
         assert_eq!(told["jobs"][0]["job"]["state"], "collected");
+        let reasons: Vec<&str> =
+            told["jobs"][0]["reasons"].as_array().unwrap().iter().map(|why| why["reason"].as_str().unwrap()).collect();
+        assert!(
+            reasons.len() == 2
+                && reasons
+                    .iter()
+                    .any(|reason| reason.contains("HTTP 500") && reason.contains("the server had an error")),
+            "{reasons:?}"
+        );
+        assert!(reasons.iter().any(|reason| reason.contains("expired")), "{reasons:?}");
         let told = submit(&context, &server, provider, &["--json"]).with(0).json();
         assert_eq!((&told["requests"], &told["settled"]), (&json!(left), &json!(20 - left)));
         assert_eq!(server.sizes(), [20, left]);
