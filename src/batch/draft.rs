@@ -15,6 +15,24 @@ use std::path::{Path, PathBuf};
 const GROUP: usize = 256;
 const GROUP_BYTES: usize = 8 << 20;
 
+/// How large jobs may get, where that is less than what is taken.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Split {
+    /// Requests of a job.
+    pub requests: Option<u64>,
+    /// Bytes of its input.
+    pub bytes: Option<u64>,
+}
+
+impl Split {
+    pub(super) fn within(self, limits: BatchLimits) -> BatchLimits {
+        BatchLimits {
+            requests: self.requests.map_or(limits.requests, |requests| requests.min(limits.requests)),
+            bytes: self.bytes.map_or(limits.bytes, |bytes| bytes.min(limits.bytes)),
+        }
+    }
+}
+
 /// A job's input.
 pub(super) struct Draft {
     /// The job, so far.

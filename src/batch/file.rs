@@ -2,11 +2,11 @@
 //! back from files.
 
 use super::collect::{Gathered, Reading};
-use super::draft::{Counted, Draft, Drafting};
+use super::draft::{Counted, Draft, Drafting, Split};
 use super::questions::{Questions, Wanted};
 use super::recover::{Reach, recover};
 use super::{BatchError, Listener, lock};
-use crate::llm::batch::{BatchLane, BatchLimits};
+use crate::llm::batch::BatchLane;
 use crate::llm::openai::OpenAi;
 use crate::redact::Redactions;
 use crate::store::journal::{Job, JobState, Journal, Way};
@@ -31,15 +31,6 @@ pub struct Exported {
     pub redactions: Redactions,
 }
 
-/// How large files may get.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Split {
-    /// Requests of a file; else as many as OpenAI takes.
-    pub requests: Option<u64>,
-    /// Bytes of a file; else as many as OpenAI takes.
-    pub bytes: Option<u64>,
-}
-
 /// Writes all that the store lacks and no open job has: to `file`, or to several with numbers in their names.
 pub async fn export(
     wanted: &Wanted,
@@ -59,9 +50,7 @@ pub async fn export(
             return Err(BatchError::Exists(name));
         }
     }
-    let limits = OpenAi.limits();
-    let limits =
-        BatchLimits { requests: split.requests.unwrap_or(limits.requests), bytes: split.bytes.unwrap_or(limits.bytes) };
+    let limits = split.within(OpenAi.limits());
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
     let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
     let mut drafting = Drafting::begin(wanted, Way::File, &OpenAi, limits, folder);

@@ -1,6 +1,6 @@
 //! Handing over to a batch lane: questions become jobs as large as the lane takes, each written down before it is sent.
 
-use super::draft::{Counted, Draft, Drafting, remove_file};
+use super::draft::{Counted, Draft, Drafting, Split, remove_file};
 use super::link::{CallError, Link};
 use super::questions::{Questions, Wanted};
 use super::recover::{Found, Reach, find, recover};
@@ -37,6 +37,7 @@ impl Submitted {
 pub async fn submit(
     wanted: &Wanted,
     link: &Link,
+    split: Split,
     reach: Reach<'_>,
     listener: Listener<'_>,
 ) -> Result<Submitted, BatchError> {
@@ -44,7 +45,7 @@ pub async fn submit(
     let mut journal = Journal::open(&wanted.store)?;
     let unconfirmed = recover(&mut journal, reach, listener).await?;
     let lane = link.lane();
-    let mut drafting = Drafting::begin(wanted, Way::Batch, lane, lane.limits(), folder(&wanted.store));
+    let mut drafting = Drafting::begin(wanted, Way::Batch, lane, split.within(lane.limits()), folder(&wanted.store));
     let mut questions = Questions::begin(wanted)?;
     let mut jobs = Vec::new();
     let sent = hand_over(&mut drafting, link, &mut journal, &mut questions, &mut jobs, listener).await;

@@ -64,6 +64,12 @@ pub struct Handing {
     /// Give these open jobs up first: their requests are handed over anew, and paid again if they were answered after all.
     #[arg(long, value_name = "JOB", num_args = 1.., help_heading = "How")]
     pub resubmit: Vec<String>,
+    /// Requests of a job, at most [default: as many as the provider takes, 50000 in a file].
+    #[arg(long, value_name = "N", help_heading = "How", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_requests: Option<u64>,
+    /// Bytes of a job's input, at most [default: as many as the provider takes, 200000000 in a file].
+    #[arg(long, value_name = "N", help_heading = "How", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_bytes: Option<u64>,
 }
 
 /// `batch collect`.
@@ -85,12 +91,6 @@ pub struct Export {
     /// What all submissions have in common.
     #[command(flatten)]
     pub handing: Handing,
-    /// Requests of a file, at most [default: 50000].
-    #[arg(long, value_name = "N", help_heading = "How", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_requests: Option<u64>,
-    /// Bytes of a file, at most [default: 200000000].
-    #[arg(long, value_name = "N", help_heading = "How", value_parser = clap::value_parser!(u64).range(1..))]
-    pub max_bytes: Option<u64>,
 }
 
 /// `batch import`.

@@ -127,6 +127,31 @@ fn only_what_the_store_lacks_is_submitted() {
 }
 
 #[test]
+fn jobs_can_be_smaller_than_the_provider_takes_and_each_goes_when_it_is_full() {
+    for provider in PROVIDERS {
+        let context = project(3, 9);
+        let server =
+            Batches::plan(|called| if called.what == "create" && called.nth == 2 { Act::Status(400) } else { Act::Do });
+        let ended = submit(&context, &server, provider, &["--max-requests", "10"]).with(2);
+        assert_eq!(
+            (ended.lines("job b").len(), ended.lines("error: the server did not take job b").len()),
+            (2, 1),
+            "{}",
+            ended.stderr
+        );
+        assert_eq!(server.sizes(), [10, 10]);
+        let told = submit(&context, &server, provider, &["--max-bytes", "4500", "--json"]).with(0).json();
+        assert_eq!((&told["requests"], &told["under_way"]), (&json!(7), &json!(20)));
+        assert!(told["jobs"].as_array().unwrap().len() > 1, "{told}");
+        assert_once(&server.custom_ids());
+        server.end(if provider == Provider::OpenAi { "completed" } else { "ended" }, |_| Fate::Answer);
+        context.run(&["batch", "collect"]).with(0);
+        annotate(&context, &server, provider, &[]).with(0);
+        assert_eq!((states(&context.rows("mood"))["ok"], server.direct(), server.complaints()), (27, 0, Vec::new()));
+    }
+}
+
+#[test]
 fn collect_waits_until_all_has_ended() {
     let context = project(1, 5);
     let server = Batches::start();

@@ -3,8 +3,8 @@
 use super::{Patience, reach, tell, warn_of};
 use crate::commands::asking::{Asked, asked, own_run};
 use crate::commands::{Exit, print, print_json, say};
-use interrater::batch::draft::Counted;
-use interrater::batch::file::{Split, export as write};
+use interrater::batch::draft::{Counted, Split};
+use interrater::batch::file::export as write;
 use interrater::batch::link::Link;
 use interrater::batch::questions::{Wanted, cost, estimate};
 use interrater::batch::submit::submit as send;
@@ -42,7 +42,7 @@ pub fn submit(args: &Submit, config: &Config, common: &Common) -> Result<Exit> {
         Event::Job(job) if !common.quiet && !common.json => say!("{}", job_line(job)),
         event => tell(event, common),
     };
-    let submitted = super::block_on(send(&wanted, &link, &reach, &mut listener))??;
+    let submitted = super::block_on(send(&wanted, &link, split(&args.handing), &reach, &mut listener))??;
     let done = Done {
         jobs: &submitted.jobs,
         counted: &submitted.counted,
@@ -65,8 +65,8 @@ pub fn export(args: &Export, config: &Config, common: &Common) -> Result<Exit> {
     }
     let patience = Patience::new(config, None, Some(1));
     let reach = |job: &Job| reach(job, config, patience);
-    let split = Split { requests: args.max_requests, bytes: args.max_bytes };
-    let written = super::block_on(write(&wanted, &args.file, split, &reach, &mut |event| tell(event, common)))??;
+    let written =
+        super::block_on(write(&wanted, &args.file, split(&args.handing), &reach, &mut |event| tell(event, common)))??;
     let done = Done { jobs: &written.jobs, counted: &written.counted, settled: written.settled, unconfirmed: &[] };
     if !common.quiet {
         if wanted.settings.redacted {
@@ -78,6 +78,10 @@ pub fn export(args: &Export, config: &Config, common: &Common) -> Result<Exit> {
     }
     done.tell(&wanted.model, "interrater batch import FILE…, with the answers", common)?;
     Ok(done.exit())
+}
+
+fn split(handing: &Handing) -> Split {
+    Split { requests: handing.max_requests, bytes: handing.max_bytes }
 }
 
 /// What is wanted; jobs that shall be are given up.
