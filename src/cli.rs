@@ -1,8 +1,10 @@
 //! What can be typed: clap structs only.
 
+pub mod batch;
 pub mod cache;
 pub mod sessions;
 
+pub use batch::{Batch, BatchVerb};
 pub use cache::{Cache, CacheVerb};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
@@ -22,6 +24,7 @@ Annotate
   sessions PATH…     what is found at some paths; one session to read; tables for pandas, polars, DuckDB
   annotate [TASK…]   annotate sessions with a model; without one, with the built-in baseline
   runs [RUN]         the runs here: states, tokens, cost
+  batch VERB         the provider's batch lane, at its lower price: submit, status, collect; files: export, import
   cache VERB         the store of paid answers: stats, why, prune, export, merge
 Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
@@ -86,6 +89,13 @@ pub enum Verb {
     /// The runs here; one run's states, tokens, cost.
     #[command(after_help = "Example:\n  interrater runs pushback-baseline-cues-3fa9c1d2")]
     Runs(Runs),
+    /// The provider's batch lane: many requests at once, answered within a day, at a lower price. Or files of them.
+    #[command(
+        arg_required_else_help = true,
+        disable_help_subcommand = true,
+        after_help = "Example:\n  interrater batch submit --model openai/MODEL && interrater batch collect --wait"
+    )]
+    Batch(Batch),
     /// The store of paid answers.
     #[command(
         arg_required_else_help = true,

@@ -3,6 +3,7 @@
 pub mod agree;
 pub mod annotate;
 pub mod asking;
+pub mod batch;
 pub mod cache;
 pub mod conclude;
 mod grouping;
@@ -49,8 +50,8 @@ pub enum Exit {
     Unusable,
     /// A `--fail-under` threshold was missed.
     BelowThreshold,
-    /// Stopped at `--max-cost`.
-    CapReached,
+    /// What was asked for may cost more than `--max-cost`, or did not end below it.
+    AtMaxCost,
     /// Interrupted; the next run goes on.
     Interrupted,
 }
@@ -62,7 +63,7 @@ impl From<Exit> for ExitCode {
             Exit::Trouble => 1,
             Exit::Unusable => 2,
             Exit::BelowThreshold => 3,
-            Exit::CapReached => 4,
+            Exit::AtMaxCost => 4,
             Exit::Interrupted => 130,
         })
     }

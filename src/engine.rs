@@ -7,7 +7,7 @@
 pub mod annotate;
 pub mod ask;
 pub mod group;
-mod key;
+pub(crate) mod key;
 pub mod plan;
 pub mod prepare;
 pub mod recall;

@@ -5,7 +5,9 @@
 
 mod learnt;
 
-use crate::codebook::UnitKind;
+pub use learnt::{Between, Learnt};
+
+use crate::codebook::{Codebook, UnitKind};
 use crate::config::{Model, Rater};
 use crate::engine::prepare::{Headway, Prepared, Preparing};
 use crate::engine::recall::Recall;
@@ -16,10 +18,9 @@ use crate::material::Renderer;
 use crate::prompt::Prompter;
 use crate::redact::{self, Redactions};
 use crate::run::Settings;
-use crate::store::{Reader, RequestParts, StoreError, is_new};
+use crate::store::{Reader, StoreError, is_new};
 use crate::unit::units;
 use crate::usage::Usage;
-use learnt::{Between, Learnt};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -52,6 +53,9 @@ pub struct Forecast {
 pub struct TaskForecast {
     /// The task.
     pub task: String,
+    /// What it asks about.
+    #[serde(skip)]
+    unit: UnitKind,
     /// Rows that need no request: their answers are stored, or there is nothing to ask.
     pub known: usize,
     /// Requests, if each is answered at once.
@@ -86,7 +90,7 @@ pub fn forecast(
     let learnt = model.map(|model| learn(model, store)).transpose()?.unwrap_or_default();
     let price = model.and_then(|model| model.price.as_ref());
     let mut tasks: Vec<TaskForecast> =
-        plan.tasks.iter().map(|task| TaskForecast::new(&task.codebook.task, price)).collect();
+        plan.tasks.iter().map(|task| TaskForecast::begin(&task.codebook, price)).collect();
     let plan = Arc::new(plan);
     let contexts = engine::contexts(&plan, settings);
     let recall = model.map(|model| Recall::reading(model.clone(), store)).transpose()?.map(Arc::new);
@@ -121,8 +125,7 @@ pub fn forecast(
                         ((group.task(), position), group.works.len(), group.request, group.parts)
                     }
                 };
-                let is_prompt = contexts[place.0].codebook.unit == UnitKind::Prompt;
-                tasks[place.0].add(&parts, (answers, is_prompt), &learnt, price);
+                tasks[place.0].add(parts.bytes.unwrap_or(0), answers, &learnt, price);
                 if first.as_ref().is_none_or(|(first, _)| place < *first) {
                     first = Some((place, shown(&request)));
                 }
@@ -140,7 +143,7 @@ pub fn forecast(
 }
 
 /// How the model has counted so far.
-fn learn(model: &Model, store: &Path) -> Result<Learnt, StoreError> {
+pub fn learn(model: &Model, store: &Path) -> Result<Learnt, StoreError> {
     if is_new(store) {
         return Ok(Learnt::default());
     }
@@ -171,9 +174,11 @@ fn first_prompt(plan: &Plan, redacted: bool) -> Result<Option<String>, EngineErr
 }
 
 impl TaskForecast {
-    fn new(task: &str, price: Option<&Price>) -> TaskForecast {
+    /// A forecast of no requests.
+    pub fn begin(codebook: &Codebook, price: Option<&Price>) -> TaskForecast {
         TaskForecast {
-            task: task.to_owned(),
+            task: codebook.task.clone(),
+            unit: codebook.unit,
             known: 0,
             requests: 0,
             answers: 0,
@@ -183,15 +188,10 @@ impl TaskForecast {
         }
     }
 
-    fn add(
-        &mut self,
-        parts: &RequestParts,
-        (answers, is_prompt): (usize, bool),
-        learnt: &Learnt,
-        price: Option<&Price>,
-    ) {
-        let input = learnt.input(parts.bytes.unwrap_or(0));
-        let output = learnt.output(&self.task, is_prompt, answers);
+    /// Adds a request of so many bytes, for so many answers.
+    pub fn add(&mut self, bytes: u64, answers: usize, learnt: &Learnt, price: Option<&Price>) {
+        let input = learnt.input(bytes);
+        let output = learnt.output(&self.task, self.unit == UnitKind::Prompt, answers);
         self.requests += 1;
         self.answers += answers;
         self.input_tokens += input;
@@ -212,7 +212,7 @@ impl fmt::Display for Forecast {
             writeln!(f, "The first prompt:\n\n{prompt}\n")?;
         }
         for task in &self.tasks {
-            let TaskForecast { task, known, requests, answers, input_tokens, output_tokens, cost_usd } = task;
+            let TaskForecast { task, known, requests, answers, input_tokens, output_tokens, cost_usd, unit: _ } = task;
             if !self.asks {
                 writeln!(f, "{task}: {known} units, $0.00: nobody is asked")?;
                 continue;

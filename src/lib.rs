@@ -5,7 +5,7 @@
 //!               corpus           codebook            engine: llm, store            run           └─ gold, evaluation
 //! ```
 //!
-//! A module uses what stands before it in this line, never what stands after. [`engine`] alone sends requests; everything else is
+//! A module uses what stands before it in this line, never what stands after. [`engine`] and [`batch`] alone send requests; everything else is
 //! synchronous and can be tried without a network.
 //!
 //! | to change … | go to |
@@ -19,6 +19,7 @@
 //! | a provider's wire format, pace, retries, prices | [`llm`] |
 //! | what is asked again, stored, written | [`engine`], [`store`], [`run`] |
 //! | what the store is worth, and what may go | [`reuse`], [`store::tally`], [`store::prune`], [`store::merge`] |
+//! | what goes to a batch lane or a file, and comes back | [`batch`], [`store::journal`], [`llm::batch`] |
 //! | a coefficient or an interval | [`agreement`] |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
 //! | tables on the terminal | [`report`] |
@@ -48,6 +49,7 @@ pub mod run;
 pub mod reuse;
 pub mod engine;
 pub mod forecast;
+pub mod batch;
 pub mod sheet;
 pub mod gold;
 pub mod agreement;

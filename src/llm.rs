@@ -1,10 +1,11 @@
 //! What is asked of a language model and what it answers, whoever the provider is.
 //!
 //! A provider's adapter is pure: a [`Request`] becomes an [`HttpRequest`], a body becomes a [`Response`], an error answer becomes a
-//! [`Fault`]. [`client`] moves bytes, [`pace`] decides when, [`retry`] whether again, [`price`] what it cost.
+//! [`Fault`]. [`batch`] is for many requests at once. [`client`] moves bytes, [`pace`] decides when, [`retry`] whether again, [`price`] what it cost.
 
 pub mod anthropic;
 pub mod baseline;
+pub mod batch;
 pub mod client;
 pub mod existing;
 mod fault;
@@ -288,6 +289,11 @@ pub trait Adapter: Send + Sync {
     /// How the server counts a request against its limits of tokens.
     fn accounting(&self) -> Accounting {
         Accounting::AsUsed
+    }
+
+    /// The provider's batch lane, if there is one here.
+    fn batch_lane(&self) -> Option<&dyn batch::BatchLane> {
+        None
     }
 }
 

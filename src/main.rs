@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Verb::Sessions(args) => commands::sessions::run(&args, &common),
         Verb::Annotate(args) => commands::annotate::run(&args, &common),
         Verb::Runs(args) => commands::runs::run(&args, &common),
+        Verb::Batch(args) => commands::batch::run(&args, &common),
         Verb::Cache(args) => commands::cache::run(&args, &common),
         Verb::Agree(args) => commands::agree::run(&args, &common),
     };

@@ -1,5 +1,6 @@
 //! Results for people: text and tables for the terminal.
 
+pub mod batch;
 pub mod cache;
 pub mod sessions;
 pub mod spending;

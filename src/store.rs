@@ -1,7 +1,7 @@
 //! The store of paid answers: takes responses as they were received, gives them back by the key of their request.
 //!
-//! One SQLite file holds three tables: `response` (what was paid for), `evaluation` (which rater was scored on which split of which gold,
-//! when) and `model_fact` (what models were found to lack). Bodies are plain text, so that
+//! One SQLite file holds `response` (what was paid for), `evaluation` (which rater was scored on which split of which gold, when),
+//! `model_fact` (what models were found to lack), and [`journal`]'s tables (what is on its way to a batch lane). Bodies are plain text, so that
 //! `sqlite3 .interrater/store.db "select body from response"` shows them.
 //!
 //! A row is durable before [`Store::put`] returns: an answer that is used can always be found again. Nothing is deleted but by [`prune`].
@@ -11,6 +11,7 @@ mod error;
 pub mod export;
 mod file;
 mod format;
+pub mod journal;
 mod line;
 pub mod merge;
 pub mod prune;

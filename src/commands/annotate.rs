@@ -11,9 +11,10 @@ use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sending, Stopped, Ta
 use interrater::forecast;
 use interrater::report::runs::{Reason, TaskSummary, summary_table};
 use interrater::report::spending::spending_line;
-use interrater::run::{Manifest, Run, Settings, Status};
+use interrater::run::{Manifest, Settings, Status};
 use interrater::shard::Shard;
 use interrater::store::is_new;
+use interrater::store::journal::Journal;
 use miette::{IntoDiagnostic, Result};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -51,6 +52,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     };
     for task in &job.plan.tasks {
         check_run(task, args.asking.samples, &config, common)?;
+        warn_of_jobs(task, &job.rater, &config, common)?;
     }
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
     let (redacted, rater_sees) = (job.settings.redacted, job.rater.sees());
@@ -86,7 +88,7 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     if let Some(Stopped::Exhausted(exhausted)) = outcome.stopped {
         say!("error: stopped at --max-cost: {exhausted}");
         say!("hint: repeat the command to go on: what was answered is stored, and the cap is that of one command");
-        return Ok(Exit::CapReached);
+        return Ok(Exit::AtMaxCost);
     }
     if let Some(Stopped::Trouble(reason)) = outcome.stopped {
         say!("error: stopped: {reason}");
@@ -104,13 +106,9 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     })
 }
 
-/// A run is one rater's: its rows are not replaced by another's, and that it gets shorter is said.
+/// Its rows are not replaced by another rater's, and that a run gets shorter is said.
 fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) -> Result<()> {
-    let Ok(old) = Run::open(&config.paths.runs, &task.run) else { return Ok(()) };
-    let Manifest { run, rater, totals, endpoint, .. } = old.manifest;
-    if rater != task.rater {
-        return Err(UsageError::OtherRater { run, rater, wanted: task.rater.clone() }.into());
-    }
+    let Some(Manifest { run, totals, endpoint, .. }) = asking::own_run(task, config)? else { return Ok(()) };
     let units = task.units * samples as usize;
     if totals.units > units && !common.quiet {
         say!(
@@ -124,6 +122,23 @@ fn check_run(task: &TaskPlan, samples: u32, config: &Config, common: &Common) ->
             "warning: run {run} was paid for, and the store {} has none of its answers: they are asked for again. If the store is \
              elsewhere, interrupt this, and put it back or name it in [paths] store",
             store.display()
+        );
+    }
+    Ok(())
+}
+
+/// What is on its way to a batch lane is paid for twice if it is asked here as well.
+fn warn_of_jobs(task: &TaskPlan, rater: &Rater, config: &Config, common: &Common) -> Result<()> {
+    let store = &config.paths.store;
+    if common.quiet || !matches!(rater, Rater::Model(_)) || is_new(store) {
+        return Ok(());
+    }
+    let open = Journal::open(store).and_then(|journal| journal.open_of_run(&task.run)).into_diagnostic()?;
+    if open > 0 {
+        say!(
+            "warning: {open} requests of run {} are in open batch jobs: what is asked here as well is paid for twice; \
+             `interrater batch collect` fetches what has ended",
+            task.run
         );
     }
     Ok(())

@@ -16,7 +16,7 @@ use interrater::material;
 use interrater::prompt::Prompter;
 use interrater::report::plural;
 use interrater::report::sessions::{overview, repository_lines, skipped_lines};
-use interrater::run::{Settings, safe_name};
+use interrater::run::{Manifest, Run, Settings, safe_name};
 use interrater::unit::{Grouping, units};
 use miette::Result;
 use std::sync::Arc;
@@ -180,4 +180,14 @@ fn plan_task(
         majority: baseline::majority(codebook, &adjudicated),
         codebook: codebook.clone(),
     }
+}
+
+/// The manifest of the run that a task would write, if there is one. A run is one rater's.
+pub fn own_run(task: &TaskPlan, config: &Config) -> Result<Option<Manifest>> {
+    let Ok(Run { manifest, .. }) = Run::open(&config.paths.runs, &task.run) else { return Ok(None) };
+    if manifest.rater != task.rater {
+        let Manifest { run, rater, .. } = manifest;
+        return Err(UsageError::OtherRater { run, rater, wanted: task.rater.clone() }.into());
+    }
+    Ok(Some(manifest))
 }

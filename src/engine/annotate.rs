@@ -192,6 +192,20 @@ pub fn from_store(
     Ok(Known::Row(Box::new(row(context, question.work, verdict))))
 }
 
+/// What is still to be asked of a question for which the store has no row: the question itself, or the second one that follows from its
+/// stored answer.
+pub fn outstanding(context: &RunContext, recall: &Recall, question: Question) -> Result<Question, StoreError> {
+    let Some(first) = recall.stored(&question.key)? else { return Ok(question) };
+    match Reading::of(context, recall, recall.answered(first)) {
+        Reading::Done(_) => Ok(question),
+        Reading::Unusable { reason, text, .. } => {
+            let request = second_request(&question.request, &text, &reason);
+            let (key, parts) = recall.key(&request);
+            Ok(Question { request, key, parts, ..question })
+        }
+    }
+}
+
 /// Annotates by asking a model.
 pub async fn by_asking(
     context: &RunContext,

@@ -145,13 +145,7 @@ impl Asker {
         cap_usd: Option<f64>,
     ) -> Result<Asker, StoreError> {
         let store = Arc::new(store);
-        let youngest = Timestamp::now().saturating_sub(FACT_LIFETIME).unwrap_or(Timestamp::MIN);
-        let lacking = store
-            .facts(&model.name.provider, &model.endpoint.base_url, &model.name.model)?
-            .into_iter()
-            .filter(|fact| fact.learnt_at >= youngest)
-            .map(|fact| fact.feature)
-            .collect();
+        let lacking = lacking(&store, &model)?;
         Ok(Asker {
             spending: Spending::new(model.price.clone(), cap_usd),
             recall: Arc::new(Recall::new(model, store.clone())),
@@ -517,6 +511,13 @@ impl Asker {
         let input = texts + system + estimate_tokens(&request.schema.json.to_string());
         Size { input, output_limit: request.max_output_tokens.map(u64::from) }
     }
+}
+
+/// What a model is known to lack, from answers of the last days.
+pub fn lacking(store: &Store, model: &Model) -> Result<Lacking, StoreError> {
+    let youngest = Timestamp::now().saturating_sub(FACT_LIFETIME).unwrap_or(Timestamp::MIN);
+    let facts = store.facts(&model.name.provider, &model.endpoint.base_url, &model.name.model)?;
+    Ok(facts.into_iter().filter(|fact| fact.learnt_at >= youngest).map(|fact| fact.feature).collect())
 }
 
 fn lack_in_words(feature: Feature) -> &'static str {

@@ -80,7 +80,7 @@ pub fn from_store(
     let mut chain = question.chain(context);
     let replayed = replay(&mut chain, context, recall)?;
     let is_usable = refresh == Refresh::Nothing || chain.troubled().next().is_none();
-    match replayed.is_whole && is_usable {
+    match replayed.missing.is_none() && is_usable {
         true => Ok(KnownGroup::Rows(rows(context, chain, question.works))),
         false => Ok(KnownGroup::Ask(question)),
     }
@@ -91,6 +91,23 @@ pub fn what_is_stored(context: &RunContext, recall: &Recall, question: GroupQues
     let mut chain = question.chain(context);
     replay(&mut chain, context, recall)?;
     Ok(rows(context, chain, question.works))
+}
+
+/// What is still to be asked of a group for which the store has not all rows: its first request, or the one that follows from its stored
+/// answers.
+pub fn outstanding(
+    context: &RunContext,
+    recall: &Recall,
+    question: GroupQuestion,
+) -> Result<GroupQuestion, StoreError> {
+    let mut chain = question.chain(context);
+    match replay(&mut chain, context, recall)?.missing {
+        Some(Step { request, .. }) => {
+            let (key, parts) = recall.key(&request);
+            Ok(GroupQuestion { request, key, parts, ..question })
+        }
+        None => Ok(question),
+    }
 }
 
 /// Annotates by asking a model, as often as it takes. The rows of prompts that are settled are given also where the group did not get to its
@@ -158,8 +175,8 @@ fn asked_again(
 struct Replayed {
     /// The requests that are answered, in the order in which they are asked.
     keys: Vec<RequestKey>,
-    /// Whether nothing is left to ask.
-    is_whole: bool,
+    /// The next request, which is not; `None` where nothing is left to ask.
+    missing: Option<Step>,
 }
 
 /// Takes the chain as far as stored answers lead.
@@ -167,11 +184,13 @@ fn replay(chain: &mut Chain<'_>, context: &RunContext, recall: &Recall) -> Resul
     let mut keys = Vec::new();
     while let Some(step) = chain.next() {
         let key = recall.key(&step.request).0;
-        let Some(stored) = recall.stored(&key)? else { return Ok(Replayed { keys, is_whole: false }) };
+        let Some(stored) = recall.stored(&key)? else {
+            return Ok(Replayed { keys, missing: Some(step) });
+        };
         take(chain, keys.len(), step, context, recall, stored);
         keys.push(key);
     }
-    Ok(Replayed { keys, is_whole: true })
+    Ok(Replayed { keys, missing: None })
 }
 
 fn take(

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 const HIDDEN: &[u8] = "…".as_bytes();
 
 /// The body without the key. Before it is read, since a message that is cut in the middle of a key would still hold half of it.
-pub(super) fn without_key(body: Vec<u8>, key: Option<&SecretString>) -> Vec<u8> {
+pub(crate) fn without_key(body: Vec<u8>, key: Option<&SecretString>) -> Vec<u8> {
     let Some(key) = key.map(ExposeSecret::expose_secret).filter(|key| is_secret(key)) else { return body };
     let escaped = serde_json::Value::from(key).to_string();
     let escaped = escaped[1..escaped.len() - 1].to_owned();

@@ -37,7 +37,7 @@ impl Between<f64> {
 
 /// How a model counts.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Learnt {
+pub struct Learnt {
     answers: Option<usize>,
     tokens_a_byte: Between<f64>,
     /// Parts of the prompts that were read from the provider's cache, and written to it.
@@ -56,7 +56,7 @@ impl Default for Learnt {
 
 impl Learnt {
     /// What these answers teach.
-    pub(super) fn of(sizes: &[AnsweredSize]) -> Learnt {
+    pub fn of(sizes: &[AnsweredSize]) -> Learnt {
         let mut learnt = Learnt::default();
         let prompts: Vec<(u64, u64)> = sizes
             .iter()
@@ -87,22 +87,22 @@ impl Learnt {
     }
 
     /// How many answers it was learnt from, if from enough.
-    pub(super) fn answers(&self) -> Option<usize> {
+    pub fn answers(&self) -> Option<usize> {
         self.answers
     }
 
     /// Tokens of a prompt of so many bytes.
-    pub(super) fn input(&self, bytes: u64) -> Between<u64> {
+    pub fn input(&self, bytes: u64) -> Between<u64> {
         self.tokens_a_byte.times(bytes as f64)
     }
 
     /// Output tokens of a request for so many answers about prompts, or sessions.
-    pub(super) fn output(&self, task: &str, is_prompt: bool, answers: usize) -> Between<u64> {
+    pub fn output(&self, task: &str, is_prompt: bool, answers: usize) -> Between<u64> {
         self.output.get(&(task.to_owned(), is_prompt)).copied().unwrap_or(ANY_ANSWER).times(answers as f64)
     }
 
     /// A prompt of so many tokens, as they were booked so far.
-    pub(super) fn booked(&self, tokens: u64) -> Usage {
+    pub fn booked(&self, tokens: u64) -> Usage {
         let cached_input = (tokens as f64 * self.cached) as u64;
         let cache_write = ((tokens as f64 * self.written) as u64).min(tokens - cached_input);
         Usage { input: tokens - cached_input - cache_write, cached_input, cache_write, ..Usage::default() }

@@ -1,5 +1,8 @@
 //! The messages API of Anthropic.
 
+mod batch;
+
+use super::batch::BatchLane;
 use super::fault::{self, Said};
 use super::{
     Accounting, Adapter, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, OUTPUT_LIMIT, PrefixCache,
@@ -105,6 +108,10 @@ impl Adapter for Anthropic {
 
     fn accounting(&self) -> Accounting {
         Accounting::WithoutCached
+    }
+
+    fn batch_lane(&self) -> Option<&dyn BatchLane> {
+        Some(self)
     }
 }
 

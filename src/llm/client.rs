@@ -2,6 +2,10 @@
 //!
 //! One call is one attempt. When to ask ([`super::pace`]) and whether again ([`super::retry`]) is decided elsewhere, from what is told here.
 
+mod transfer;
+
+pub use transfer::Download;
+
 use super::HttpRequest;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use reqwest::{StatusCode, Url};
@@ -10,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -120,6 +125,14 @@ pub enum TransportError {
         /// Its name.
         name: String,
     },
+    /// A file that is to be sent cannot be read.
+    #[error("cannot read {} to send it: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
     /// The HTTP client cannot be set up.
     #[error("cannot set up the HTTP client: {reason}")]
     Setup {
@@ -139,6 +152,7 @@ impl TransportError {
             | TransportError::Redirect { .. }
             | TransportError::Address { .. }
             | TransportError::Header { .. }
+            | TransportError::File { .. }
             | TransportError::Setup { .. } => false,
         }
     }
@@ -157,6 +171,7 @@ impl TransportError {
             TransportError::Redirect { .. }
             | TransportError::Address { .. }
             | TransportError::Header { .. }
+            | TransportError::File { .. }
             | TransportError::Setup { .. } => false,
         }
     }
@@ -182,7 +197,7 @@ impl Client {
     pub async fn send(&self, request: &HttpRequest, key: Option<&SecretString>) -> Result<Answer, TransportError> {
         let url = address(&request.url)?;
         let host = host(&url);
-        let headers = headers(request, key)?;
+        let headers = headers(&request.headers, request.auth, key.map(exposed))?;
         let pool = if is_local(&url) { &self.local } else { &self.remote };
         let lane = pool.lane()?;
         let started = Instant::now();
@@ -339,7 +354,15 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn headers(request: &HttpRequest, key: Option<&SecretString>) -> Result<HeaderMap, TransportError> {
+fn exposed(key: &SecretString) -> &str {
+    key.expose_secret()
+}
+
+fn headers(
+    plain: &[(&'static str, String)],
+    (auth, prefix): (&'static str, &'static str),
+    key: Option<&str>,
+) -> Result<HeaderMap, TransportError> {
     let mut headers = HeaderMap::new();
     let mut insert = |name: &str, value: &str, secret: bool| {
         let fail = || TransportError::Header { name: name.to_owned() };
@@ -348,12 +371,11 @@ fn headers(request: &HttpRequest, key: Option<&SecretString>) -> Result<HeaderMa
         headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| fail())?, value);
         Ok(())
     };
-    for (name, value) in &request.headers {
+    for (name, value) in plain {
         insert(name, value, false)?;
     }
     if let Some(key) = key {
-        let (name, prefix) = request.auth;
-        insert(name, &format!("{prefix}{}", key.expose_secret()), true)?;
+        insert(auth, &format!("{prefix}{key}"), true)?;
     }
     Ok(headers)
 }

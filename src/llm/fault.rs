@@ -224,6 +224,11 @@ pub(super) fn error_inside(root: &Value) -> Option<Unreadable> {
     )))
 }
 
+/// A server's words as a line that holds no key.
+pub(super) fn in_words(text: &str) -> String {
+    clip(&without_keys(&plain(text)), MESSAGE_CHARS)
+}
+
 /// The JSON of an answer, or what its body begins with.
 ///
 /// Bytes that are no UTF-8 are replaced rather than refused: the answer was paid for, and most of it can be read.

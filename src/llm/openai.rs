@@ -1,5 +1,8 @@
 //! Chat completions: OpenAI's own API and the many servers that speak its form.
 
+mod batch;
+
+use super::batch::BatchLane;
 use super::fault::{self, Said};
 use super::{
     Accounting, Adapter, AnswerSchema, End, Fault, Feature, HeaderLookup, HttpRequest, Lacking, RateLimits, Request,
@@ -141,6 +144,10 @@ impl Adapter for OpenAi {
 
     fn accounting(&self) -> Accounting {
         Accounting::OutputLimit
+    }
+
+    fn batch_lane(&self) -> Option<&dyn BatchLane> {
+        Some(self)
     }
 }
 

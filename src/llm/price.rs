@@ -70,6 +70,28 @@ impl Price {
         millionths / 1e6
     }
 
+    /// The prices of the batch lane.
+    pub fn in_batch(&self) -> Price {
+        let part = 1.0 - self.batch_discount.unwrap_or(0.0);
+        let of = |price: f64| price * part;
+        let tier = |tier: &Tier| Tier {
+            above_prompt_tokens: tier.above_prompt_tokens,
+            input: of(tier.input),
+            cached_input: tier.cached_input.map(of),
+            cache_write: tier.cache_write.map(of),
+            output: of(tier.output),
+        };
+        Price {
+            input: of(self.input),
+            cached_input: self.cached_input.map(of),
+            cache_write: self.cache_write.map(of),
+            output: of(self.output),
+            batch_discount: None,
+            as_of: self.as_of.clone(),
+            tier: self.tier.iter().map(tier).collect(),
+        }
+    }
+
     /// What one request costs in the batch lane, in US dollars.
     pub fn batch_cost(&self, usage: &Usage) -> f64 {
         self.cost(usage) * (1.0 - self.batch_discount.unwrap_or(0.0))
@@ -148,6 +170,9 @@ mod tests {
         let cost = price.cost(&million(1_000, 20_000, 4_000, 500));
         assert!(close(cost, (1_000.0 + 2_000.0 + 5_000.0 + 2_500.0) / 1e6), "{cost}");
         assert!(close(price.batch_cost(&million(1_000, 20_000, 4_000, 500)), cost / 2.0));
+        assert!(close(price.in_batch().cost(&million(1_000, 20_000, 4_000, 500)), cost / 2.0));
+        let long = million(100_001, 0, 0, 10);
+        assert!(close(price.in_batch().cost(&long), price.batch_cost(&long)));
         assert_eq!(price.cost(&Usage::default()), 0.0);
     }
 

@@ -65,10 +65,11 @@ CREATE TABLE model_fact (
 const JOURNAL: &str = "
 CREATE TABLE job (
     id         TEXT PRIMARY KEY,
-    lane       TEXT NOT NULL,
+    way        TEXT NOT NULL,
     provider   TEXT NOT NULL,
     endpoint   TEXT NOT NULL,
     model      TEXT NOT NULL,
+    runs       TEXT NOT NULL,
     state      TEXT NOT NULL,
     place      TEXT,
     input_file TEXT,

@@ -248,7 +248,7 @@ pub(super) fn insert_response(
     Ok(if inserted == 1 { Kept::New } else { Kept::Earlier })
 }
 
-fn insert_fact(transaction: &Transaction<'_>, fact: &ModelFact) -> rusqlite::Result<Kept> {
+pub(super) fn insert_fact(transaction: &Transaction<'_>, fact: &ModelFact) -> rusqlite::Result<Kept> {
     let ModelFact { provider, endpoint, model, feature, learnt_at, message } = fact;
     let feature = serde_json::to_value(feature).map_err(unwritable)?;
     let inserted = transaction

@@ -10,6 +10,7 @@
 //! The server has threads of its own, so that synchronous tests can drive a binary against it; it ends when it is dropped.
 
 mod answer;
+pub mod batches;
 mod line;
 mod schema;
 mod wire;

@@ -1,6 +1,7 @@
 //! Tests of the client against small servers on this machine.
 
 use super::*;
+use crate::llm::batch::{Call, Payload};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -230,7 +231,8 @@ async fn a_key_that_no_header_can_carry_is_told_without_showing_it() {
 
 #[test]
 fn the_key_is_marked_sensitive() {
-    let headers = headers(&request("http://127.0.0.1:1/"), Some(&SecretString::from("sk-secret"))).unwrap();
+    let request = request("http://127.0.0.1:1/");
+    let headers = headers(&request.headers, request.auth, Some("sk-secret")).unwrap();
     assert!(headers["authorization"].is_sensitive());
     assert!(!format!("{headers:?}").contains("sk-secret"));
 }
@@ -260,4 +262,61 @@ fn loopback_is_recognised_in_all_its_forms() {
     ] {
         assert_eq!(is_loopback(&Url::parse(url).unwrap()), local, "{url}");
     }
+}
+
+fn call(url: &str, payload: Payload) -> Call {
+    Call { url: url.to_owned(), headers: Vec::new(), auth: ("authorization", "Bearer "), payload }
+}
+
+#[tokio::test]
+async fn a_file_is_sent_between_other_bytes_and_the_server_is_told_how_long_it_is() {
+    let (url, mut read) = serve_bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("input.jsonl");
+    let content = "0123456789abcdef".repeat(20_000);
+    std::fs::write(&path, &content).unwrap();
+    let payload = Payload::File { before: b"before:".to_vec(), path: path.clone(), after: b":after}".to_vec() };
+    let client = Client::new(Duration::from_secs(5));
+    let answer = client.call(&call(&url, payload.clone()), Some(&SecretString::from("sk-secret"))).await.unwrap();
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"{}"[..]));
+    let text = read.recv().await.unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /v1/chat HTTP/1.1") && head.contains("authorization: Bearer sk-secret"), "{head}");
+    assert!(head.contains(&format!("content-length: {}", content.len() + 14)), "{head}");
+    assert_eq!(body, format!("before:{content}:after}}"));
+
+    std::fs::remove_file(&path).unwrap();
+    let gone = client.call(&call(&url, payload), None).await.unwrap_err();
+    assert!(matches!(&gone, TransportError::File { .. }) && !gone.can_pass(true), "{gone}");
+}
+
+#[tokio::test]
+async fn a_long_answer_comes_in_pieces_and_one_that_breaks_off_or_stands_still_is_told() {
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{\"a\"}";
+    let (url, _read) = serve(move |mut stream| async move {
+        stream.write_all(cut).await.unwrap();
+        stream.shutdown().await.unwrap();
+    })
+    .await;
+    let client = Client::new(Duration::from_millis(300));
+    // The server of these tests waits for a body that ends so.
+    let call = |url: &str| call(url, Payload::Bytes(b"{}".to_vec()));
+    let mut download = client.download(&call(&url), None).await.unwrap().ok().unwrap();
+    assert_eq!(download.piece().await.unwrap().unwrap(), &b"{\"a\"}"[..]);
+    let lost = download.piece().await.unwrap_err();
+    assert!(matches!(&lost, TransportError::Lost { .. }), "{lost}");
+
+    let (url, _read) = serve(move |mut stream| async move {
+        stream.write_all(cut).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let mut download = client.download(&call(&url), None).await.unwrap().ok().unwrap();
+    assert!(download.piece().await.unwrap().is_some());
+    let late = download.piece().await.unwrap_err();
+    assert!(matches!(&late, TransportError::Timeout { .. }), "{late}");
+
+    let (url, _read) = serve_bytes(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}").await;
+    let answer = client.download(&call(&url), None).await.unwrap().err().unwrap();
+    assert_eq!((answer.status, answer.body.as_slice()), (404, &b"{}"[..]));
 }
