@@ -26,10 +26,6 @@ const NO_MONEY: &[&str] = &[
 /// A prompt that does not fit, in the codes of OpenAI and of servers like it.
 const TOO_LONG: &[&str] = &["context_length_exceeded", "exceed_context_size_error"];
 
-/// The same in the words of servers without a code.
-const TOO_LONG_WORDS: &[&str] =
-    &["maximum context length", "context window", "context length", "available context size", "prompt is too long"];
-
 /// What a limit of a day is called in a message.
 const A_DAYS_QUOTA: &[&str] = &["requests per day", "tokens per day", "(rpd)", "(tpd)"];
 
@@ -107,7 +103,7 @@ impl Adapter for OpenAi {
         }
         let long_text = said.is(&["string_above_max_length"]) && said.param.starts_with("messages");
         let refused = matches!(status, 400 | 413 | 422 | 500);
-        if said.is(TOO_LONG) || long_text || (refused && said.mentions(TOO_LONG_WORDS)) {
+        if said.is(TOO_LONG) || long_text || (refused && said.is_too_long()) {
             return Fault::TooLong(said.line());
         }
         // A day's quota is told as a rate limit with a short wait: the next request would pass, and thousands would not.
