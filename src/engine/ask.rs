@@ -265,6 +265,7 @@ impl Asker {
                         Ok(response) => {
                             response.usage.iter().for_each(|usage| permit.settle(usage));
                             permit.end(Outcome::Answered);
+                            let ignored = self.model.adapter.ignored(request, &lacking, &response);
                             let new = NewResponse {
                                 key,
                                 provider: self.model.name.provider.clone(),
@@ -281,7 +282,11 @@ impl Asker {
                                 attempts,
                                 latency: answer.elapsed,
                             };
-                            return self.keep(new, response, purpose).await;
+                            let kept = self.keep(new, response, purpose).await;
+                            if let Some((feature, sign)) = ignored {
+                                self.learn(feature, &sign).await?;
+                            }
+                            return kept;
                         }
                         Err(unreadable) => {
                             let reason = unreadable.to_string();

@@ -93,6 +93,14 @@ impl Adapter for OpenAi {
         Ok(Response { text, end, usage: usage(&root["usage"]), model: root["model"].as_str().map(str::to_owned) })
     }
 
+    /// Servers that know the older name of the output limit alone pass over the newer one without a word.
+    fn ignored(&self, request: &Request, lacking: &Lacking, response: &Response) -> Option<(Feature, String)> {
+        let limit = request.max_output_tokens.filter(|_| !lacking.contains(&Feature::OutputLimit))?;
+        let output = response.usage?.output;
+        let says = || format!("it has answered with {output} tokens where {limit} were allowed");
+        (output > u64::from(limit)).then(|| (Feature::OutputLimit, says()))
+    }
+
     fn fault(&self, status: u16, header: HeaderLookup<'_>, body: &[u8]) -> Fault {
         let said = Said::read(status, body);
         if said.is(NO_MONEY) {
@@ -278,6 +286,21 @@ mod tests {
             let body = json!({ "error": { "message": said } }).to_string();
             assert!(matches!(fault(500, &body), Fault::Busy { .. }), "{said}");
         }
+    }
+
+    #[test]
+    fn an_answer_beyond_its_limit_shows_that_the_limit_was_not_heeded() {
+        let response = |output| Response {
+            text: String::new(),
+            end: End::Stop,
+            usage: Some(Usage { output, ..Usage::default() }),
+            model: None,
+        };
+        let ignored = |lacking: Lacking, output| OpenAi.ignored(&request(), &lacking, &response(output));
+        assert_eq!(ignored(Lacking::new(), 500), None);
+        let says = "it has answered with 501 tokens where 500 were allowed";
+        assert_eq!(ignored(Lacking::new(), 501), Some((Feature::OutputLimit, says.to_owned())));
+        assert_eq!(ignored(Lacking::from([Feature::OutputLimit]), 501), None, "there is no other name to try");
     }
 
     #[test]
