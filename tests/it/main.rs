@@ -16,6 +16,7 @@ mod damage;
 mod entire_oracle;
 mod export;
 mod fake;
+mod fault_matrix;
 mod faults;
 mod init;
 mod interrupt;
