@@ -3,7 +3,9 @@
 use super::agree::{agree_fields, check_units, record};
 use super::progress::Progress;
 use super::threshold::Threshold;
-use super::{Exit, UsageError, config, environment, library, print, print_json, say, session_paths};
+use super::{
+    Exit, UsageError, config, environment, json_text, library, print, print_beside, print_json, say, session_paths,
+};
 use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::cli::{Annotate, Common, choice};
 use interrater::codebook::{Codebook, Library};
@@ -113,11 +115,11 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         .map(|(name, (codebook, gold))| conclude(name, codebook, gold.as_ref(), &config))
         .collect::<Result<Vec<_>>>()?;
     if common.json {
-        print_json(
-            &serde_json::json!({ "tasks": summaries, "stopped": outcome.stopped, "interrupted": outcome.interrupted }),
-        )?;
+        let told =
+            serde_json::json!({ "tasks": summaries, "stopped": outcome.stopped, "interrupted": outcome.interrupted });
+        print_beside(&json_text(&told)?)?;
     } else {
-        print(&summary_table(&summaries))?;
+        print_beside(&summary_table(&summaries))?;
         if !common.quiet {
             closing_lines(&summaries, &config);
             if !rater_sees {

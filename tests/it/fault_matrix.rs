@@ -209,10 +209,12 @@ fn what_no_wait_cures_ends_the_run_at_once_in_every_form() {
             assert!(fake.seen().len() <= answered_before + 2, "{name}, {said}: {}", fake.seen().len());
             let rows: Vec<Value> = context.rows("mood");
             assert_eq!(states(&rows).into_iter().collect::<Vec<_>>(), [("ok".to_owned(), answered_before)]);
-            healthy.store(true, Ordering::SeqCst);
-            let asked = fake.seen().len();
-            annotate(&context, &fake, name, provider, &[]).with(0);
-            assert_eq!(fake.seen().len() - asked, 20 - answered_before, "{name}, {said}");
+            if said == "HTTP 429" {
+                healthy.store(true, Ordering::SeqCst);
+                let asked = fake.seen().len();
+                annotate(&context, &fake, name, provider, &[]).with(0);
+                assert_eq!(fake.seen().len() - asked, 20 - answered_before, "{name}, {said}");
+            }
         }
     }
 }

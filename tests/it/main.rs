@@ -23,6 +23,8 @@ mod interrupt;
 #[cfg(not(feature = "parquet"))]
 mod no_tables;
 #[cfg(unix)]
+mod outputs;
+#[cfg(unix)]
 mod paging;
 #[cfg(feature = "parquet")]
 mod parquet_file;
@@ -37,6 +39,7 @@ mod repository;
 mod requests;
 mod sessions;
 mod stops;
+mod unreachable;
 #[cfg(unix)]
 mod terminal;
 #[cfg(feature = "parquet")]
