@@ -301,7 +301,9 @@ pub(super) fn wait(header: HeaderLookup<'_>) -> Option<Duration> {
             return Some(wait);
         }
         let time = rfc2822::parse(text.trim()).ok()?.timestamp();
-        Some(Duration::try_from(time.duration_since(server_time(header))).unwrap_or_default())
+        let wait = Duration::try_from(time.duration_since(server_time(header))).unwrap_or_default();
+        // By our own clock an hour and more is likelier a clock that is wrong than a wait.
+        (header("date").is_some() || wait < Duration::from_secs(3_600)).then_some(wait)
     })
 }
 
@@ -430,6 +432,28 @@ mod tests {
         assert_eq!(line(400, r#"{"error":{"message":"m","type":"t","code":"400"}}"#), "HTTP 400 t: m");
         assert_eq!(line(400, r#"{"strange":1}"#), r#"HTTP 400: {"strange":1}"#);
         assert_eq!(line(400, "\u{0}\u{fffd}"), "HTTP 400: \u{fffd}");
+    }
+
+    #[test]
+    fn a_time_to_come_back_is_reckoned_by_the_clock_of_the_server() {
+        let wait = |date: Option<&str>, retry: &str| {
+            let header = |name: &str| match name {
+                "date" => date.map(str::to_owned),
+                "retry-after" => Some(retry.to_owned()),
+                _ => None,
+            };
+            wait(&header).map(|wait| wait.as_secs())
+        };
+        for year in [1999, 2026, 2096] {
+            let at = |time: &str| format!("21 Nov {year} {time} GMT");
+            assert_eq!(wait(Some(&at("08:00:00")), &at("08:01:29")), Some(89), "{year}");
+            assert_eq!(wait(Some(&at("08:00:00")), &at("13:00:00")), Some(18_000), "{year}");
+            assert_eq!(wait(Some(&at("08:00:00")), &at("07:00:00")), Some(0), "{year}");
+        }
+        // Without the server's clock ours has to do, unless one of the two is clearly wrong.
+        assert_eq!(wait(None, "21 Nov 1999 08:00:00 GMT"), Some(0));
+        assert_eq!(wait(None, "21 Nov 2096 08:00:00 GMT"), None);
+        assert_eq!(wait(None, "18000"), Some(18_000));
     }
 
     #[test]
