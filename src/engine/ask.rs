@@ -10,7 +10,7 @@ use super::key::without_key;
 use super::warmth::{Beginnings, Warmth};
 use crate::config::Model;
 use crate::llm::client::{Answer, Client, TransportError};
-use crate::llm::pace::{Outcome, Pacer, Size};
+use crate::llm::pace::{Outcome, Pacer, Permit, Size};
 use crate::llm::retry::{Backoff, LONGEST_WAIT};
 use crate::llm::{Fault, Feature, Lacking, Request, Response};
 use crate::material::estimate_tokens;
@@ -29,6 +29,9 @@ use tokio_util::sync::CancellationToken;
 const FACT_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A refused connection ends a run after so many attempts, if nothing was ever answered: the server is not there.
 const CONNECTS_BEFORE_GIVING_UP: u32 = 3;
+
+/// A unit that fails again while so many others were answered fails for its own sake, not for the server's.
+const OTHERS_ANSWERED: u64 = 10;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -231,6 +234,8 @@ impl Asker {
         let mut attempts = 0;
         // Attempts that failed as all others did: they say nothing of this unit, and do not count against it.
         let mut in_outage = 0;
+        // How many answers there had been when it failed for the first time.
+        let mut failing_since = None;
         loop {
             let permit = tokio::select! {
                 biased;
@@ -252,10 +257,11 @@ impl Asker {
             let (reason, after) = match sent {
                 Err(error) => {
                     let reason = error.to_string();
-                    permit.end(match error {
+                    let outcome = match error {
                         TransportError::Timeout { .. } => Outcome::TimedOut(&reason),
                         _ => Outcome::Failed(&reason),
-                    });
+                    };
+                    self.end_failed(permit, outcome, failing_since);
                     self.transport_fault(&error, attempts)?;
                     (reason, None)
                 }
@@ -290,7 +296,7 @@ impl Asker {
                         }
                         Err(unreadable) => {
                             let reason = unreadable.to_string();
-                            permit.end(Outcome::Failed(&reason));
+                            self.end_failed(permit, Outcome::Failed(&reason), failing_since);
                             self.nobody_there(&reason)?;
                             (reason, None)
                         }
@@ -304,11 +310,11 @@ impl Asker {
                         if let Some(quota) = limits.used_up(after).filter(|_| too_fast) {
                             return Err(self.stop(format!("{reason}: {quota}")));
                         }
-                        permit.end(match throttled {
-                            true if too_fast => Outcome::TooFast { after, reason: &reason },
-                            true => Outcome::Overloaded(&reason),
-                            false => Outcome::Failed(&reason),
-                        });
+                        match throttled {
+                            true if too_fast => permit.end(Outcome::TooFast { after, reason: &reason }),
+                            true => permit.end(Outcome::Overloaded(&reason)),
+                            false => self.end_failed(permit, Outcome::Failed(&reason), failing_since),
+                        }
                         // It went to look whether a pause that others were asked for is over.
                         if is_look && too_fast {
                             in_outage += 1;
@@ -342,6 +348,7 @@ impl Asker {
                     }
                 },
             };
+            failing_since.get_or_insert(self.answers.load(Ordering::Relaxed));
             let delay = if self.pacer.is_outage() {
                 in_outage += 1;
                 if !self.outage_noted.swap(true, Ordering::Relaxed) {
@@ -358,6 +365,14 @@ impl Asker {
             };
             self.wait(delay).await?;
         }
+    }
+
+    /// Ends a request that has failed. What fails for its own sake says nothing of the server: the last units of a run, if it can answer
+    /// none of them, are no outage.
+    fn end_failed(&self, permit: Permit, outcome: Outcome<'_>, failing_since: Option<u64>) {
+        let answered = self.answers.load(Ordering::Relaxed);
+        let is_own = failing_since.is_some_and(|then| answered >= then + OTHERS_ANSWERED);
+        if is_own && !self.pacer.is_outage() { drop(permit) } else { permit.end(outcome) }
     }
 
     /// Stores an answer before anyone sees it. Where another process has stored one for the same request, that one is used.
