@@ -7,6 +7,7 @@ use crate::codebook::{Codebook, Field, FieldKind};
 use crate::session::{EventBody, Session};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::ops::Range;
 
 /// How far the parts of a whole may be from 100 in sum, for rounding.
 const SHARES_TOLERANCE: f64 = 1.0;
@@ -191,15 +192,18 @@ fn members(
         .collect()
 }
 
-/// The JSON object in a text, and what had to be forgiven to find it.
-fn object(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), AnswerError> {
+/// An object, and what had to be forgiven to read it.
+type Mended = (Map<String, Value>, Option<&'static str>);
+
+/// The JSON object in a text.
+fn object(text: &str) -> Result<Mended, AnswerError> {
     let trimmed = text.trim();
     let syntax = match serde_json::from_str::<Value>(trimmed) {
         Ok(Value::Object(object)) => return Ok((object, None)),
         Ok(_) => return Err(AnswerError::NoObject),
         Err(error) => error,
     };
-    let mut found: Option<(Map<String, Value>, Option<&'static str>, std::ops::Range<usize>)> = None;
+    let mut found: Option<(Mended, Range<usize>)> = None;
     let (mut broken, mut from) = (None, 0);
     while let Some(span) = balanced(trimmed, from) {
         from = span.end;
@@ -208,12 +212,12 @@ fn object(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), Answ
             Ok(_) if found.is_some() => {
                 return Err(AnswerError::Syntax("there is more than one JSON object".to_owned()));
             }
-            Ok((object, mended)) => found = Some((object, mended, span)),
+            Ok(mended) => found = Some((mended, span)),
             // Braces in prose are no answer; they are one's syntax error only if nothing else is there.
             Err(error) => broken = broken.or(Some(error)),
         }
     }
-    let Some((object, mended, span)) = found else {
+    let Some(((object, mended), span)) = found else {
         let started = trimmed.contains('{');
         let reason = broken.unwrap_or(syntax);
         return Err(if started { AnswerError::Syntax(reason.to_string()) } else { AnswerError::NoObject });
@@ -232,7 +236,7 @@ fn object(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), Answ
 }
 
 /// An object as it is, or mended, and what had to be done.
-fn lenient(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), serde_json::Error> {
+fn lenient(text: &str) -> Result<Mended, serde_json::Error> {
     match serde_json::from_str(text) {
         Ok(object) => Ok((object, None)),
         Err(error) => {
@@ -243,7 +247,7 @@ fn lenient(text: &str) -> Result<(Map<String, Value>, Option<&'static str>), ser
 }
 
 /// The span of the first balanced `{…}` at or after `from`, strings respected.
-fn balanced(text: &str, from: usize) -> Option<std::ops::Range<usize>> {
+fn balanced(text: &str, from: usize) -> Option<Range<usize>> {
     let start = from + text[from..].find('{')?;
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for (at, byte) in text.bytes().enumerate().skip(start) {
