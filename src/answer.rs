@@ -9,6 +9,7 @@ use crate::codebook::{Codebook, Field, FieldKind};
 use crate::session::{EventBody, Session};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::ops::Range;
 
 /// How far the parts of a whole may be from 100 in sum, for rounding.
 const SHARES_TOLERANCE: f64 = 1.0;
@@ -203,10 +204,10 @@ fn members(
         .collect()
 }
 
-/// A JSON object, and what had to be forgiven to read it.
+/// An object, and what had to be forgiven to read it.
 type Mended = (Map<String, Value>, Option<&'static str>);
 
-/// The JSON object in a text, and what had to be forgiven to find it.
+/// The JSON object in a text.
 fn object(text: &str) -> Result<Mended, AnswerError> {
     let trimmed = text.trim();
     let syntax = match serde_json::from_str::<Value>(trimmed) {
@@ -214,7 +215,7 @@ fn object(text: &str) -> Result<Mended, AnswerError> {
         Ok(_) => return Err(AnswerError::NoObject),
         Err(error) => error,
     };
-    let mut found: Option<(Mended, std::ops::Range<usize>)> = None;
+    let mut found: Option<(Mended, Range<usize>)> = None;
     let (mut broken, mut from) = (None, 0);
     while let Some(span) = balanced(trimmed, from) {
         from = span.end;
@@ -258,7 +259,7 @@ fn lenient(text: &str) -> Result<Mended, serde_json::Error> {
 }
 
 /// The span of the first balanced `{…}` at or after `from`, strings respected.
-fn balanced(text: &str, from: usize) -> Option<std::ops::Range<usize>> {
+fn balanced(text: &str, from: usize) -> Option<Range<usize>> {
     let start = from + text[from..].find('{')?;
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for (at, byte) in text.bytes().enumerate().skip(start) {

@@ -285,14 +285,33 @@ pub fn print(text: &str) -> Result<()> {
 fn write(text: &str) -> Result<()> {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        done => done.into_diagnostic(),
+        done => Ok(done.map_err(Unprintable)?),
     }
 }
 
+/// The same for a command whose work is elsewhere: how it ended is told whether or not anybody reads what it prints.
+pub fn print_beside(text: &str) -> Result<()> {
+    match io::stdout().write_all(for_terminal(text).as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done.map_err(Unprintable)?),
+    }
+}
+
+/// What a command prints cannot be written.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("cannot write to stdout: {0}")]
+#[diagnostic(help("where stdout goes must have room; files that the command writes are not touched by this"))]
+pub struct Unprintable(io::Error);
+
 /// Prints one JSON document.
 pub fn print_json(document: &impl serde::Serialize) -> Result<()> {
+    write(&json_text(document)?)
+}
+
+/// One JSON document as it is printed.
+pub fn json_text(document: &impl serde::Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(document).into_diagnostic()?;
-    write(&format!("{}\n", escape_controls(&text)))
+    Ok(format!("{}\n", escape_controls(&text)))
 }
 
 /// Prints JSON lines, one a document.

@@ -277,6 +277,11 @@ pub trait Adapter: Send + Sync {
         Lacking::new()
     }
 
+    /// What a request held and its answer shows that the server has not heeded, with what shows it.
+    fn ignored(&self, _request: &Request, _lacking: &Lacking, _response: &Response) -> Option<(Feature, String)> {
+        None
+    }
+
     /// The answer in a body with status 200.
     fn decode(&self, body: &[u8]) -> Result<Response, Unreadable>;
 

@@ -3,11 +3,14 @@
 //!
 //! Files are written beside their names and moved there when they are whole: a reader never sees half a run.
 
+mod error;
 mod table;
 pub mod vote;
 mod writer;
 
 pub use writer::Writer;
+
+pub use error::RunError;
 
 use crate::answer::Evidence;
 use crate::material::Coverage;
@@ -17,7 +20,6 @@ use crate::shard::Shard;
 use crate::unit::{Grouping, UnitId};
 use crate::usage::Usage;
 use jiff::Timestamp;
-use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -27,41 +29,6 @@ use std::path::{Path, PathBuf};
 
 /// The version of the files that this program writes.
 pub const FORMAT: u32 = 1;
-
-/// Why a run's files cannot be read or written.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-pub enum RunError {
-    /// Reading or writing failed.
-    #[error("cannot {action} {path}: {source}", path = path.display())]
-    Io {
-        /// `read`, `write`, `create` or `remove`.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file is not what this program writes.
-    #[error("{path}:{line}: {message}", path = path.display())]
-    #[diagnostic(help("`interrater annotate` writes the run again; answers that were paid for are in the store"))]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        message: String,
-    },
-    /// There is no such run.
-    #[error("there is no run `{name}` in {folder}", folder = folder.display())]
-    #[diagnostic(help("`interrater runs` lists the runs that there are"))]
-    Unknown {
-        /// The name asked for.
-        name: String,
-        /// The folder of runs.
-        folder: PathBuf,
-    },
-}
 
 /// How a unit ended. Every unit of a run has one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use super::asking::{self, Asked};
 use super::conclude::conclude;
 use super::progress::Progress;
 use super::threshold::Threshold;
-use super::{Exit, UsageError, config, print, print_json, say, with_store};
+use super::{Exit, UsageError, config, json_text, print, print_beside, print_json, say, with_store};
 use interrater::cli::{Annotate, Common};
 use interrater::config::{Config, Key, Rater};
 use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sending, Stopped, TaskPlan};
@@ -69,14 +69,15 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
         })
         .collect::<Result<Vec<_>>>()?;
     if common.json {
-        print_json(&serde_json::json!({
+        let told = serde_json::json!({
             "tasks": summaries,
             "spent": outcome.spent,
             "stopped": outcome.stopped.as_ref().map(ToString::to_string),
             "interrupted": outcome.interrupted,
-        }))?;
+        });
+        print_beside(&json_text(&told)?)?;
     } else {
-        print(&summary_table(&summaries))?;
+        print_beside(&summary_table(&summaries))?;
         if !common.quiet {
             outcome.spent.iter().filter_map(spending_line).for_each(|line| say!("{line}"));
             closing_lines(&summaries, args.asking.shard, &config);

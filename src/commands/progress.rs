@@ -69,7 +69,8 @@ impl Progress {
             Event::Note(note) => self.say(&format!("note: {note}")),
             Event::WindingDown { under_way: 0 } => self.say("stopping"),
             Event::WindingDown { under_way } => {
-                self.say(&format!("stopping: waiting for {under_way} answers under way; Ctrl-C again drops them"));
+                let answers = if under_way == 1 { "answer" } else { "answers" };
+                self.say(&format!("stopping: waiting for {under_way} {answers} under way; Ctrl-C again drops them"));
             }
         }
     }

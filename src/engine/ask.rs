@@ -1,18 +1,18 @@
 //! One request to a model: from the store if it was ever answered, else over the wire, paced and retried. An answer is in the store
 //! before anyone sees it.
 
+mod attempt;
 mod refusals;
 mod request_key;
 
 pub use request_key::request_key;
 
-use super::key::without_key;
 use super::recall::{Answered, Recall};
 use super::spending::{Exhausted, Spending};
 use super::warmth::{Beginnings, Warmth};
 use crate::config::Model;
 use crate::llm::client::{Answer, Client, TransportError};
-use crate::llm::pace::{Outcome, Pacer, Size};
+use crate::llm::pace::{Pacer, Size};
 use crate::llm::retry::{Backoff, LONGEST_WAIT};
 use crate::llm::{Fault, Feature, Lacking, OUTPUT_LIMIT, Request, Response};
 use crate::material::estimate_tokens;
@@ -20,6 +20,7 @@ use crate::run::Status;
 use crate::store::{
     Kept, Lane, ModelFact, NewResponse, RequestKey, RequestParts, Store, StoreError, StoredResponse, Subject,
 };
+use attempt::{Attempt, Received};
 use jiff::{SignedDuration, Timestamp};
 use refusals::Refusals;
 use std::borrow::Cow;
@@ -63,22 +64,6 @@ impl fmt::Display for Stopped {
             Stopped::Exhausted(exhausted) => exhausted.fmt(f),
         }
     }
-}
-
-/// What became of one attempt.
-enum Attempt {
-    /// It was answered, and the answer can be read.
-    Answered(Box<(Answer, Response)>),
-    /// It can be sent again, after this time if the server names one.
-    Failed { reason: String, after: Option<Duration> },
-    /// The server has asked for a pause, which is not over; it can be sent again after this time.
-    StillPaused(Duration),
-    /// The model lacks something; it can be sent again without that.
-    Learnt,
-    /// The server says that it is no request that it can do anything with.
-    BadRequest(String),
-    /// It will never be answered.
-    Unanswerable { status: Status, reason: String },
 }
 
 /// A request that got no answer.
@@ -245,11 +230,13 @@ impl Asker {
         let mut attempts = 0;
         // Attempts that failed as all others did: they say nothing of this unit, and do not count against it.
         let mut in_outage = 0;
+        // How many answers there had been when it failed for the first time.
+        let mut failing_since = None;
         loop {
             attempts += 1;
-            let (reason, after) = match self.attempt(&request, size, attempts).await? {
+            let (reason, after) = match self.attempt(&request, size, attempts, failing_since).await? {
                 Attempt::Answered(answered) => {
-                    let (answer, response) = *answered;
+                    let Received { answer, response, ignored } = *answered;
                     let new = NewResponse {
                         key,
                         provider: self.recall.model.name.provider.clone(),
@@ -267,7 +254,11 @@ impl Asker {
                         latency: answer.elapsed,
                         lane: Lane::Direct,
                     };
-                    return self.keep(new, response, purpose).await;
+                    let kept = self.keep(new, response, purpose).await;
+                    if let Some((feature, sign)) = ignored {
+                        self.learn(feature, &sign).await?;
+                    }
+                    return kept;
                 }
                 Attempt::Unanswerable { status, reason } => {
                     return Err(AskError::Unit(Unanswered { status, reason, attempts }));
@@ -291,6 +282,7 @@ impl Asker {
                 }
                 Attempt::Failed { reason, after } => (reason, after),
             };
+            failing_since.get_or_insert(self.answers.load(Ordering::Relaxed));
             let delay = if self.pacer.is_outage() {
                 in_outage += 1;
                 if !self.outage_noted.swap(true, Ordering::Relaxed) {
@@ -306,105 +298,6 @@ impl Asker {
                 return Err(AskError::Unit(Unanswered { status: Status::Failed, reason, attempts }));
             };
             self.wait(delay).await?;
-        }
-    }
-
-    /// Sends a request once, as soon as there is money for it and the pace allows; `nth` counts from 1.
-    async fn attempt(&self, request: &Request, size: Size, nth: u32) -> Result<Attempt, AskError> {
-        let reservation = tokio::select! {
-            biased;
-            () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
-            reservation = self.spending.reserve(request) => reservation,
-        };
-        let mut reservation = reservation.map_err(|exhausted| self.stop(Stopped::Exhausted(exhausted)))?;
-        let permit = tokio::select! {
-            biased;
-            () = self.wind_down.cancelled() => return Err(AskError::Cancelled),
-            permit = self.pacer.admit(size) => permit,
-        };
-        let permit = permit.map_err(|outage| self.stop(Stopped::Trouble(outage.to_string())))?;
-        let is_look = permit.is_look();
-        let lacking = self.lacking();
-        let http = self.recall.model.adapter.encode(&self.recall.model.endpoint.base_url, request, &lacking);
-        reservation.sent();
-        let sent = tokio::select! {
-            biased;
-            sent = self.client.send(&http, self.recall.model.endpoint.api_key.as_ref()) => sent,
-            () = self.abandon.cancelled() => return Err(AskError::Cancelled),
-        };
-        let api_key = self.recall.model.endpoint.api_key.as_ref();
-        let answer = match sent {
-            Ok(answer) => Answer { body: without_key(answer.body, api_key), ..answer },
-            Err(error) => {
-                if !error.may_be_billed() {
-                    reservation.give_back();
-                }
-                let reason = error.to_string();
-                permit.end(match error {
-                    TransportError::Timeout { .. } => Outcome::TimedOut(&reason),
-                    _ => Outcome::Failed(&reason),
-                });
-                self.transport_fault(&error, nth)?;
-                return Ok(Attempt::Failed { reason, after: None });
-            }
-        };
-        if answer.status == 200 {
-            permit.observe(&self.recall.model.adapter.rate_limits(&|name| answer.header(name)));
-            return match self.recall.model.adapter.decode(&answer.body) {
-                Ok(response) => {
-                    reservation.settle(response.usage.as_ref());
-                    response.usage.iter().for_each(|usage| permit.settle(usage));
-                    permit.end(Outcome::Answered);
-                    Ok(Attempt::Answered(Box::new((answer, response))))
-                }
-                Err(unreadable) => {
-                    let reason = unreadable.to_string();
-                    permit.end(Outcome::Failed(&reason));
-                    self.nobody_there(&reason)?;
-                    Ok(Attempt::Failed { reason, after: None })
-                }
-            };
-        }
-        // What is refused is not charged.
-        reservation.give_back();
-        match self.fault(&answer, &lacking) {
-            Fault::Busy { reason, after, throttled } => {
-                let limits = self.recall.model.adapter.rate_limits(&|name| answer.header(name));
-                permit.observe(&limits);
-                let too_fast = answer.status == 429;
-                if let Some(quota) = limits.used_up(after).filter(|_| too_fast) {
-                    return Err(self.stop(Stopped::Trouble(format!("{reason}: {quota}"))));
-                }
-                permit.end(match throttled {
-                    true if too_fast => Outcome::TooFast { after, reason: &reason },
-                    true => Outcome::Overloaded(&reason),
-                    false => Outcome::Failed(&reason),
-                });
-                // It went to look whether a pause that others were asked for is over.
-                if is_look && too_fast {
-                    return Ok(Attempt::StillPaused(after.unwrap_or_default().min(LONGEST_WAIT)));
-                }
-                Ok(Attempt::Failed { reason, after })
-            }
-            Fault::Stop(message) => Err(self.stop(Stopped::Trouble(message))),
-            Fault::BadRequest(message) => {
-                permit.end(Outcome::Answered);
-                Ok(Attempt::BadRequest(message))
-            }
-            Fault::TooLong(message) => {
-                permit.end(Outcome::Answered);
-                let reason = format!("too long for the model: {message}");
-                Ok(Attempt::Unanswerable { status: Status::Failed, reason })
-            }
-            Fault::Refused(reason) => {
-                permit.end(Outcome::Answered);
-                Ok(Attempt::Unanswerable { status: Status::Refused, reason })
-            }
-            Fault::Lacks(feature, message) => {
-                permit.end(Outcome::Answered);
-                self.learn(feature, &message).await?;
-                Ok(Attempt::Learnt)
-            }
         }
     }
 

@@ -82,7 +82,7 @@ impl Adapter for Anthropic {
         if said.is(SPEND_LIMITS) || (status == 400 && said.mentions(&["credit balance is too low"])) {
             return Fault::Stop(said.line());
         }
-        if matches!(status, 400 | 413) && said.mentions(&["prompt is too long", "exceed context limit"]) {
+        if matches!(status, 400 | 413) && (said.is_too_long() || said.mentions(&["exceed context limit"])) {
             return Fault::TooLong(said.line());
         }
         if status == 400 && said.mentions(&["content filtering policy"]) {
@@ -446,6 +446,8 @@ mod tests {
     fn what_concerns_one_unit_is_told_apart() {
         for message in [
             "prompt is too long: 210000 tokens > 200000 maximum",
+            // A gateway in front of another provider.
+            "litellm.ContextWindowExceededError: context window exceeded model=x.",
             "input length and `max_tokens` exceed context limit: 190000 + 16000 > 200000",
         ] {
             assert!(matches!(fault(400, &error("invalid_request_error", message)), Fault::TooLong(_)), "{message}");

@@ -418,7 +418,7 @@ fn insecure(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(why) => {
             let way_out = match why {
-                CertificateError::UnknownIssuer => {
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
                     "; if it is your own, name a file with the certificate that vouches for it in SSL_CERT_FILE"
                 }
                 CertificateError::NotValidYetContext { .. } | CertificateError::ExpiredContext { .. } => {
@@ -438,7 +438,10 @@ fn insecure(error: &rustls::Error) -> String {
 /// A fault of a certificate. The usual ones are named in code alone.
 fn words_of(why: &CertificateError) -> String {
     match why {
-        CertificateError::UnknownIssuer => "nobody whom this machine trusts has issued it".to_owned(),
+        // The second is another issuer of the same name.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "nobody whom this machine trusts has issued it".to_owned()
+        }
         other => other.to_string(),
     }
 }

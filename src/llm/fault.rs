@@ -55,6 +55,10 @@ impl Said {
         if code.is_empty() {
             code = word("code");
         }
+        // Some gateways repeat the status there.
+        if code.bytes().all(|byte| byte.is_ascii_digit()) {
+            code.clear();
+        }
         let message = message_of(error).unwrap_or_else(|| plain(&text));
         let words = format!("{message} {kind} {code}").to_lowercase();
         Self { status, kind, code, param: word("param"), details: error["details"].clone(), message, words }
@@ -89,6 +93,18 @@ impl Said {
         names.iter().any(|name| *name == self.code || *name == self.kind)
     }
 
+    /// Whether the message says that the prompt is too long for the model, in the words of servers that have no code for it, and of
+    /// gateways in front of others.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.mentions(&[
+            "maximum context length",
+            "context window",
+            "context length",
+            "available context size",
+            "prompt is too long",
+        ])
+    }
+
     /// The feature at fault: by the named parameter, else by the parameter that the message names first.
     ///
     /// A value out of range is the user's to correct, and no sign that the parameter is lacking.
@@ -121,6 +137,8 @@ impl Said {
                 _ => Fault::Stop(self.line()),
             },
             413 => Fault::TooLong(self.line()),
+            400 | 422 if self.is_too_long() => Fault::TooLong(self.line()),
+            400 | 422 if self.mentions(NO_SUCH_MODEL) => Fault::Stop(self.line()),
             400 | 422 => match self.feature() {
                 Some(feature) => Fault::Lacks(feature, self.line()),
                 None => Fault::BadRequest(self.line()),
@@ -137,6 +155,16 @@ impl Said {
         }
     }
 }
+
+/// How gateways say with status 400 that they do not know the model: LiteLLM, OpenRouter, DeepSeek, Mistral.
+const NO_SUCH_MODEL: &[&str] = &[
+    "invalid model name",
+    "not a valid model",
+    "model not exist",
+    "model does not exist",
+    "invalid_model",
+    "unknown model",
+];
 
 /// Words of a message that say a value is out of its range.
 const RANGE_WORDS: &[&str] = &[
@@ -278,7 +306,9 @@ pub(super) fn wait(header: HeaderLookup<'_>) -> Option<Duration> {
             return Some(wait);
         }
         let time = rfc2822::parse(text.trim()).ok()?.timestamp();
-        Some(Duration::try_from(time.duration_since(server_time(header))).unwrap_or_default())
+        let wait = Duration::try_from(time.duration_since(server_time(header))).unwrap_or_default();
+        // By our own clock an hour and more is likelier a clock that is wrong than a wait.
+        (header("date").is_some() || wait < Duration::from_secs(3_600)).then_some(wait)
     })
 }
 
@@ -404,8 +434,43 @@ mod tests {
             line(404, r#"[{"error":{"code":404,"message":"m","status":"NOT_FOUND"}}]"#),
             "HTTP 404 NOT_FOUND: m"
         );
+        assert_eq!(line(400, r#"{"error":{"message":"m","type":"t","code":"400"}}"#), "HTTP 400 t: m");
         assert_eq!(line(400, r#"{"strange":1}"#), r#"HTTP 400: {"strange":1}"#);
         assert_eq!(line(400, "\u{0}\u{fffd}"), "HTTP 400: \u{fffd}");
+    }
+
+    #[test]
+    fn a_time_to_come_back_is_reckoned_by_the_clock_of_the_server() {
+        let wait = |date: Option<&str>, retry: &str| {
+            let header = |name: &str| match name {
+                "date" => date.map(str::to_owned),
+                "retry-after" => Some(retry.to_owned()),
+                _ => None,
+            };
+            wait(&header).map(|wait| wait.as_secs())
+        };
+        for year in [1999, 2026, 2096] {
+            let at = |time: &str| format!("21 Nov {year} {time} GMT");
+            assert_eq!(wait(Some(&at("08:00:00")), &at("08:01:29")), Some(89), "{year}");
+            assert_eq!(wait(Some(&at("08:00:00")), &at("13:00:00")), Some(18_000), "{year}");
+            assert_eq!(wait(Some(&at("08:00:00")), &at("07:00:00")), Some(0), "{year}");
+        }
+        // Without the server's clock ours has to do, unless one of the two is clearly wrong.
+        assert_eq!(wait(None, "21 Nov 1999 08:00:00 GMT"), Some(0));
+        assert_eq!(wait(None, "21 Nov 2096 08:00:00 GMT"), None);
+        assert_eq!(wait(None, "18000"), Some(18_000));
+    }
+
+    #[test]
+    fn a_model_that_nobody_has_ends_the_run_with_whatever_status() {
+        for message in [
+            "/chat/completions: Invalid model name passed in model=x. Call `/v1/models` to view available models for your key.",
+            "x is not a valid model ID",
+            "Model Not Exist",
+        ] {
+            let body = serde_json::json!({ "error": { "message": message } }).to_string();
+            assert!(matches!(Said::read(400, body.as_bytes()).by_status(&|_| None), Fault::Stop(_)), "{message}");
+        }
     }
 
     #[test]

@@ -29,10 +29,6 @@ const NO_MONEY: &[&str] = &[
 /// A prompt that does not fit, in the codes of OpenAI and of servers like it.
 const TOO_LONG: &[&str] = &["context_length_exceeded", "exceed_context_size_error"];
 
-/// The same in the words of servers without a code.
-const TOO_LONG_WORDS: &[&str] =
-    &["maximum context length", "context window", "context length", "available context size", "prompt is too long"];
-
 /// What a limit of a day is called in a message.
 const A_DAYS_QUOTA: &[&str] = &["requests per day", "tokens per day", "(rpd)", "(tpd)"];
 
@@ -100,6 +96,14 @@ impl Adapter for OpenAi {
         Ok(Response { text, end, usage: usage(&root["usage"]), model: root["model"].as_str().map(str::to_owned) })
     }
 
+    /// Servers that know the older name of the output limit alone pass over the newer one without a word.
+    fn ignored(&self, request: &Request, lacking: &Lacking, response: &Response) -> Option<(Feature, String)> {
+        let limit = request.max_output_tokens.filter(|_| !lacking.contains(&Feature::OutputLimit))?;
+        let output = response.usage?.output;
+        let says = || format!("it has answered with {output} tokens where {limit} were allowed");
+        (output > u64::from(limit)).then(|| (Feature::OutputLimit, says()))
+    }
+
     fn fault(&self, status: u16, header: HeaderLookup<'_>, body: &[u8]) -> Fault {
         let said = Said::read(status, body);
         if said.is(NO_MONEY) {
@@ -110,7 +114,7 @@ impl Adapter for OpenAi {
         }
         let long_text = said.is(&["string_above_max_length"]) && said.param.starts_with("messages");
         let refused = matches!(status, 400 | 413 | 422 | 500);
-        if said.is(TOO_LONG) || long_text || (refused && said.mentions(TOO_LONG_WORDS)) {
+        if said.is(TOO_LONG) || long_text || (refused && said.is_too_long()) {
             return Fault::TooLong(said.line());
         }
         // A day's quota is told as a rate limit with a short wait: the next request would pass, and thousands would not.
@@ -289,6 +293,21 @@ mod tests {
             let body = json!({ "error": { "message": said } }).to_string();
             assert!(matches!(fault(500, &body), Fault::Busy { .. }), "{said}");
         }
+    }
+
+    #[test]
+    fn an_answer_beyond_its_limit_shows_that_the_limit_was_not_heeded() {
+        let response = |output| Response {
+            text: String::new(),
+            end: End::Stop,
+            usage: Some(Usage { output, ..Usage::default() }),
+            model: None,
+        };
+        let ignored = |lacking: Lacking, output| OpenAi.ignored(&request(), &lacking, &response(output));
+        assert_eq!(ignored(Lacking::new(), 500), None);
+        let says = "it has answered with 501 tokens where 500 were allowed";
+        assert_eq!(ignored(Lacking::new(), 501), Some((Feature::OutputLimit, says.to_owned())));
+        assert_eq!(ignored(Lacking::from([Feature::OutputLimit]), 501), None, "there is no other name to try");
     }
 
     #[test]

@@ -28,7 +28,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
+use tokio_util::io::ReaderStream;
 pub use wire::Provider;
 use wire::{End, Question, Rejection};
 
@@ -91,6 +93,12 @@ pub enum Reply {
     Empty,
     /// Status 200 and a page of HTML.
     NotJson,
+    /// The answer with bytes in its text that are no UTF-8.
+    NotUtf8,
+    /// Status 200 and a body that comes byte by byte and never ends.
+    Trickle,
+    /// Status 200 and a body that comes as fast as it can and never ends.
+    Endless,
     /// The answer after a wait, beside the delay of all answers.
     Hang(Duration),
     /// The connection is reset without an answer.
@@ -377,12 +385,40 @@ fn reply_to(setup: &Setup, provider: Provider, question: &Question, asked: &Aske
             respond(setup, 200, &body.to_string(), &[])
         }
         Reply::Empty => respond(setup, 200, "", &[]),
-        Reply::NotJson => respond(setup, 200, "<html><title>Welcome</title><body>to the proxy</body></html>", &[]),
+        Reply::NotJson => {
+            let mut page = respond(setup, 200, "<html><title>Welcome</title><body>to the proxy</body></html>", &[]);
+            page.headers_mut().insert("content-type", HeaderValue::from_static("text/html; charset=utf-8"));
+            page
+        }
+        Reply::NotUtf8 => {
+            let marked = text.replacen("words", "w\u{f8}rds", 1);
+            let body = provider.answer(question, &marked, End::Stop).to_string().into_bytes();
+            let mut response = respond(setup, 200, "", &[]);
+            // As if it were Latin 1.
+            let at = body.windows(2).position(|pair| pair == "\u{f8}".as_bytes()).expect("the answer holds a text");
+            *response.body_mut() = Body::from([&body[..at], b"\xf8", &body[at + 2..]].concat());
+            response
+        }
+        Reply::Trickle => pouring(setup, b"x", Duration::from_millis(100)),
+        Reply::Endless => pouring(setup, &[b'x'; 65_536], Duration::ZERO),
         Reply::Status { code, body, headers } => {
             let own = || provider.error(&Rejection::of_status(*code)).to_string();
             respond(setup, *code, &body.clone().unwrap_or_else(own), headers)
         }
     }
+}
+
+/// Status 200 and a body of this piece again and again, until nobody reads it any more.
+fn pouring(setup: &Setup, piece: &'static [u8], pause: Duration) -> Response<Body> {
+    let (reader, mut writer) = tokio::io::duplex(65_536);
+    tokio::spawn(async move {
+        while writer.write_all(piece).await.is_ok() {
+            tokio::time::sleep(pause).await;
+        }
+    });
+    let mut response = respond(setup, 200, "", &[]);
+    *response.body_mut() = Body::from_stream(ReaderStream::new(reader));
+    response
 }
 
 fn respond(setup: &Setup, status: u16, body: &str, headers: &[(&'static str, String)]) -> Response<Body> {

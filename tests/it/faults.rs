@@ -224,3 +224,18 @@ fn a_long_pause_for_one_unit_does_not_hold_the_others() {
     assert_eq!(states(&context.rows("mood")).into_iter().collect::<Vec<_>>(), [("ok".to_owned(), 19)]);
     assert_eq!(fake.seen().len(), 20);
 }
+
+#[test]
+fn units_that_a_server_never_answers_are_no_outage_when_they_are_the_last_ones() {
+    let context = Context::with_sessions(2, 30);
+    context.write("config.toml", "[input]\nsessions = [\"sessions\"]\n[annotate]\npatience = 5\n");
+    // Of 60 units 15 make the server fail, whenever they come: at last there are no others.
+    let is_odd = |(session, prompt): (usize, usize)| session == 1 && prompt % 2 == 1;
+    let fake = Fake::plan(move |asked| if is_odd(target(asked)) { Reply::status(500) } else { Reply::Answer }).start();
+    let ended = context.annotate(&fake, &["--max-retries", "2", "--concurrency", "8"]).with(1);
+    assert!(ended.lines("note").is_empty(), "{}", ended.stderr);
+    let rows = context.rows("mood");
+    assert_whole(&rows, 2, 30);
+    assert_eq!((states(&rows)["ok"], states(&rows)["failed"]), (45, 15));
+    assert!(rows.iter().filter(|row| row["status"] == "failed").all(|row| row["attempts"] == 3));
+}

@@ -20,6 +20,7 @@ mod damage;
 mod entire_oracle;
 mod export;
 mod fake;
+mod fault_matrix;
 mod faults;
 mod group;
 mod group_trouble;
@@ -27,6 +28,8 @@ mod init;
 mod interrupt;
 #[cfg(not(feature = "parquet"))]
 mod no_tables;
+#[cfg(unix)]
+mod outputs;
 #[cfg(unix)]
 mod paging;
 #[cfg(feature = "parquet")]
@@ -44,6 +47,7 @@ mod samples;
 mod sessions;
 mod shard;
 mod stops;
+mod unreachable;
 #[cfg(unix)]
 mod terminal;
 #[cfg(feature = "parquet")]
