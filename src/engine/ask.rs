@@ -230,11 +230,11 @@ impl Asker {
         let mut attempts = 0;
         // Attempts that failed as all others did: they say nothing of this unit, and do not count against it.
         let mut in_outage = 0;
-        // How many answers there had been when it failed for the first time.
-        let mut failing_since = None;
+        // How many answers there had been when it went out for the first time.
+        let mut answered = None;
         loop {
             attempts += 1;
-            let (reason, after) = match self.attempt(&request, size, attempts, failing_since).await? {
+            let (reason, after) = match self.attempt(&request, size, attempts, &mut answered).await? {
                 Attempt::Answered(answered) => {
                     let Received { answer, response, ignored } = *answered;
                     let new = NewResponse {
@@ -282,7 +282,6 @@ impl Asker {
                 }
                 Attempt::Failed { reason, after } => (reason, after),
             };
-            failing_since.get_or_insert(self.answers.load(Ordering::Relaxed));
             let delay = if self.pacer.is_outage() {
                 in_outage += 1;
                 if !self.outage_noted.swap(true, Ordering::Relaxed) {

@@ -10,8 +10,8 @@ use crate::run::Status;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// A unit that fails again while so many others were answered fails for its own sake, not for the server's.
-const OTHERS_ANSWERED: u64 = 10;
+/// A unit that fails while so many others are answered fails for its own sake, not for the server's.
+const OTHERS_ANSWERED: u64 = 2;
 
 /// What became of one attempt.
 pub(super) enum Attempt {
@@ -40,14 +40,14 @@ pub(super) struct Received {
 }
 
 impl Asker {
-    /// Sends a request once, as soon as there is money for it and the pace allows; `nth` counts from 1. `failing_since` is how many
-    /// answers there had been when it failed for the first time.
+    /// Sends a request once, as soon as there is money for it and the pace allows; `nth` counts from 1. `answered` is how many
+    /// answers there had been when it went out for the first time, if it has.
     pub(super) async fn attempt(
         &self,
         request: &Request,
         size: Size,
         nth: u32,
-        failing_since: Option<u64>,
+        answered: &mut Option<u64>,
     ) -> Result<Attempt, AskError> {
         let reservation = tokio::select! {
             biased;
@@ -64,6 +64,7 @@ impl Asker {
         let is_look = permit.is_look();
         let lacking = self.lacking();
         let http = self.recall.model.adapter.encode(&self.recall.model.endpoint.base_url, request, &lacking);
+        let answered = *answered.get_or_insert(self.answers.load(Ordering::Relaxed));
         reservation.sent();
         let sent = tokio::select! {
             biased;
@@ -82,7 +83,7 @@ impl Asker {
                     TransportError::Timeout { .. } => Outcome::TimedOut(&reason),
                     _ => Outcome::Failed(&reason),
                 };
-                self.end_failed(permit, outcome, failing_since);
+                self.end_failed(permit, outcome, answered);
                 self.transport_fault(&error, nth)?;
                 return Ok(Attempt::Failed { reason, after: None });
             }
@@ -99,7 +100,7 @@ impl Asker {
                 }
                 Err(unreadable) => {
                     let reason = unreadable.to_string();
-                    self.end_failed(permit, Outcome::Failed(&reason), failing_since);
+                    self.end_failed(permit, Outcome::Failed(&reason), answered);
                     self.nobody_there(&reason)?;
                     Ok(Attempt::Failed { reason, after: None })
                 }
@@ -118,7 +119,7 @@ impl Asker {
                 match throttled {
                     true if too_fast => permit.end(Outcome::TooFast { after, reason: &reason }),
                     true => permit.end(Outcome::Overloaded(&reason)),
-                    false => self.end_failed(permit, Outcome::Failed(&reason), failing_since),
+                    false => self.end_failed(permit, Outcome::Failed(&reason), answered),
                 }
                 // It went to look whether a pause that others were asked for is over.
                 if is_look && too_fast {
@@ -150,9 +151,8 @@ impl Asker {
 
     /// Ends a request that has failed. What fails for its own sake says nothing of the server: the last units of a run, if it can answer
     /// none of them, are no outage.
-    fn end_failed(&self, permit: Permit, outcome: Outcome<'_>, failing_since: Option<u64>) {
-        let answered = self.answers.load(Ordering::Relaxed);
-        let is_own = failing_since.is_some_and(|then| answered >= then + OTHERS_ANSWERED);
+    fn end_failed(&self, permit: Permit, outcome: Outcome<'_>, answered: u64) {
+        let is_own = self.answers.load(Ordering::Relaxed) >= answered + OTHERS_ANSWERED;
         if is_own && !self.pacer.is_outage() { drop(permit) } else { permit.end(outcome) }
     }
 }
