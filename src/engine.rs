@@ -118,6 +118,13 @@ pub enum Event<'e> {
         /// The row.
         row: &'e Annotation,
     },
+    /// A row stands in its run's file: in unit order, unlike [`Event::Row`].
+    Written {
+        /// Which task of the plan.
+        task: usize,
+        /// The row.
+        row: &'e Annotation,
+    },
     /// Something was learnt of the model.
     Note(&'e str),
     /// The run was told to end; so many requests are still under way.
@@ -217,14 +224,15 @@ pub async fn run(
     drop(prepared);
     let produced = preparation.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
     ended?;
-    let Pipeline { asker, writers, mut stopped, .. } = pipeline;
+    let Pipeline { asker, writers, mut stopped, listener, .. } = pipeline;
     if let Some(asker) = asker.as_ref().filter(|_| stopped.is_none() && !interrupted) {
         stopped = asker.refused_throughout()?.map(|said| AskError::Stop(Stopped::Trouble(said)));
     }
     let notes = asker.as_ref().map(|asker| asker.known_lacks()).unwrap_or_default();
     let mut totals = Vec::new();
     for (at, (task, writer)) in plan.tasks.iter().zip(writers).enumerate() {
-        let mut counts = writer.finish(task.units * samples as usize)?;
+        let mut counts =
+            writer.finish(task.units * samples as usize, &mut |row| listener(Event::Written { task: at, row }))?;
         counts.redactions = produced.as_ref().map(|redactions| redactions[at].clone()).unwrap_or_default();
         write_manifest(&plan, task, &rater, &settings, started, &notes, &counts)?;
         totals.push(counts);
@@ -386,14 +394,16 @@ impl Pipeline<'_> {
 
     fn write(&mut self, (task, position): Place, row: Annotation) -> Result<(), RunError> {
         (self.listener)(Event::Row { task, row: &row });
-        self.writers[task].put(position, row)?;
+        let listener = &mut self.listener;
+        self.writers[task].put(position, row, &mut |row| listener(Event::Written { task, row }))?;
         self.tell_headway();
         Ok(())
     }
 
     /// The unit gets no row in this run.
     fn leave_out(&mut self, (task, position): Place) -> Result<(), RunError> {
-        self.writers[task].leave_out(position)?;
+        let listener = &mut self.listener;
+        self.writers[task].leave_out(position, &mut |row| listener(Event::Written { task, row }))?;
         self.tell_headway();
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! `annotate`: the main job.
 
 use super::asking::{self, Asked};
-use super::conclude::conclude;
+use super::conclude::Conclusion;
 use super::progress::Progress;
 use super::threshold::Threshold;
 use super::{Exit, UsageError, config, json_text, print, print_beside, print_json, say, with_store};
 use interrater::cli::{Annotate, Common};
 use interrater::config::{Config, Key, Rater};
-use interrater::engine::{self, Job, Outcome, Plan, Refresh, Sending, Stopped, TaskPlan};
+use interrater::engine::{self, Event, Job, Outcome, Plan, Refresh, Sending, Stopped, TaskPlan};
 use interrater::forecast;
 use interrater::report::runs::{Reason, TaskSummary, summary_table};
 use interrater::report::spending::spending_line;
@@ -56,18 +56,17 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     }
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
     let (redacted, rater_sees) = (job.settings.redacted, job.rater.sees());
-    let outcome = execute(job, args.asking.samples, common)?;
+    // A part of a run is no run to judge a rater by.
+    let golds = golds.iter().map(|gold| gold.as_ref().filter(|_| args.asking.shard.is_none()));
+    let samples = args.asking.samples;
+    let mut conclusions: Vec<Conclusion<'_>> =
+        codebooks.iter().zip(golds).map(|(codebook, gold)| Conclusion::begin(codebook, gold, samples)).collect();
+    let outcome = execute(job, samples, &mut conclusions, common)?;
     if redacted && !common.quiet {
         say!("redacted: {}", outcome.redactions);
     }
-    let summaries = names
-        .iter()
-        .zip(codebooks.iter().zip(&golds))
-        // A part of a run is no run to judge a rater by.
-        .map(|(name, (codebook, gold))| {
-            conclude(name, codebook, gold.as_ref().filter(|_| args.asking.shard.is_none()), &config)
-        })
-        .collect::<Result<Vec<_>>>()?;
+    let concluded = names.iter().zip(conclusions).map(|(name, conclusion)| conclusion.finish(name, &config));
+    let summaries = concluded.collect::<Result<Vec<_>>>()?;
     if common.json {
         let told = serde_json::json!({
             "tasks": summaries,
@@ -146,13 +145,17 @@ fn warn_of_jobs(task: &TaskPlan, rater: &Rater, config: &Config, common: &Common
 }
 
 /// Runs the job on a runtime of its own; the first Ctrl-C ends it cleanly, the second drops what is under way.
-fn execute(job: Job, samples: u32, common: &Common) -> Result<Outcome> {
+fn execute(job: Job, samples: u32, conclusions: &mut [Conclusion<'_>], common: &Common) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?;
     let mut progress = Progress::start(&job.plan, samples, common.quiet);
     let outcome = runtime.block_on(async {
         let (interrupt, abandon) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(watch_signals(interrupt.clone(), abandon.clone()));
-        engine::run(job, interrupt, abandon, &mut |event| progress.on(event)).await
+        let mut listen = |event: Event<'_>| match event {
+            Event::Written { task, row } => conclusions[task].add(row),
+            event => progress.on(event),
+        };
+        engine::run(job, interrupt, abandon, &mut listen).await
     });
     progress.finish();
     Ok(outcome?)

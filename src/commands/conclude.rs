@@ -1,5 +1,5 @@
-//! What a written run says: its summary, why units have no answer, how far it agrees with gold. One pass over its rows, of which only
-//! those that gold knows are kept.
+//! What a run says: its summary, why units have no answer, how far it agrees with gold. Takes its rows as they are written, and keeps only
+//! those that gold knows.
 
 use super::agree::{agree_fields, record};
 use interrater::agreement::{FieldAgreement, Resampling};
@@ -8,70 +8,104 @@ use interrater::config::Config;
 use interrater::evaluation::{Cluster, Comparison, RunRows};
 use interrater::gold::Gold;
 use interrater::report::runs::{FieldHeadline, Reasons, TaskSummary};
-use interrater::run::vote::{Vote, VoteSums, Voting};
+use interrater::run::vote::{Ballot, Vote, VoteSums, Voting};
 use interrater::run::{Annotation, Run, write_json};
 use interrater::summary::Summing;
 use miette::{IntoDiagnostic, Result};
+use std::collections::HashSet;
 
-/// Summarises a written run, compares it with gold, and writes both beside it.
-pub fn conclude(name: &str, codebook: &Codebook, gold: Option<&Gold>, config: &Config) -> Result<TaskSummary> {
-    let run = Run::open(&config.paths.runs, name)?;
-    let (mut summing, mut reasons) = (Summing::new(codebook), Reasons::default());
-    let voting = Voting::new(codebook);
-    let mut votes = VoteSums::new(&voting);
-    let mut ballot = (run.manifest.settings.samples > 1).then(|| voting.begin());
-    let labelled = gold.map(Gold::units).unwrap_or_default();
-    let mut rows: Vec<Annotation> = Vec::new();
-    let mut count = |vote: Option<Vote>, summing: &mut Summing| {
+/// What the rows of a run say together.
+pub struct Conclusion<'g> {
+    codebook: &'g Codebook,
+    gold: Option<&'g Gold>,
+    labelled: HashSet<&'g str>,
+    summing: Summing,
+    reasons: Reasons,
+    /// Where units have several samples, those vote.
+    ballot: Option<Ballot>,
+    votes: VoteSums,
+    /// The rows that gold knows.
+    rows: Vec<Annotation>,
+}
+
+impl<'g> Conclusion<'g> {
+    /// Of no rows yet, with so many samples a unit.
+    pub fn begin(codebook: &'g Codebook, gold: Option<&'g Gold>, samples: u32) -> Conclusion<'g> {
+        let voting = Voting::new(codebook);
+        Conclusion {
+            codebook,
+            gold,
+            labelled: gold.map(Gold::units).unwrap_or_default(),
+            summing: Summing::new(codebook),
+            reasons: Reasons::default(),
+            votes: VoteSums::new(&voting),
+            ballot: (samples > 1).then(|| voting.begin()),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Takes the next row, in unit order.
+    pub fn add(&mut self, row: &Annotation) {
+        self.reasons.add(row);
+        if self.labelled.contains(row.unit.as_str()) {
+            self.rows.push(row.clone());
+        }
+        match &mut self.ballot {
+            Some(ballot) => {
+                let vote = ballot.put(row.clone());
+                self.count(vote);
+            }
+            None => self.summing.add(row),
+        }
+    }
+
+    fn count(&mut self, vote: Option<Vote>) {
         if let Some(vote) = vote {
-            summing.add(&vote.row);
-            votes.add(&vote);
+            self.summing.add(&vote.row);
+            self.votes.add(&vote);
         }
-    };
-    run.rows(|row: Annotation| {
-        reasons.add(&row);
-        if labelled.contains(row.unit.as_str()) {
-            rows.push(row.clone());
-        }
-        match &mut ballot {
-            Some(ballot) => count(ballot.put(row), &mut summing),
-            None => summing.add(&row),
-        }
-    })?;
-    count(ballot.as_mut().and_then(|ballot| ballot.end()), &mut summing);
-    let rater = run.manifest.rater.clone();
-    let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
-    let folder = run.folder.clone();
-    let runs = [RunRows { manifest: run.manifest, rows }];
-    let agreement = match gold {
-        Some(gold) if !runs[0].rows.is_empty() => {
-            let comparison = Comparison {
-                codebook,
-                gold: Some(gold),
-                runs: &runs,
-                split: None,
-                cluster: Cluster::Session,
-                collapse: None,
-            };
-            let ratings = comparison.fields().into_diagnostic()?;
-            let fields: Vec<FieldAgreement> = agree_fields(&task, &ratings, Cluster::Session, Resampling::default())?;
-            record(&config.paths.store, &task, gold, "all", &fields)?;
-            fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
-        }
-        _ => Vec::new(),
-    };
-    let cost_per_label_usd = totals.cost_per_label_usd();
-    let summary = TaskSummary {
-        task,
-        run: name.to_owned(),
-        rater,
-        totals,
-        cost_per_label_usd,
-        fields: summing.finish(),
-        votes: ballot.map(|_| votes.finish()),
-        reasons: reasons.finish(),
-        agreement,
-    };
-    write_json(&folder.join("summary.json"), &summary)?;
-    Ok(summary)
+    }
+
+    /// Compares the run called `name` with gold, and writes what it says beside it.
+    pub fn finish(mut self, name: &str, config: &Config) -> Result<TaskSummary> {
+        let last = self.ballot.as_mut().and_then(Ballot::end);
+        self.count(last);
+        let run = Run::open(&config.paths.runs, name)?;
+        let rater = run.manifest.rater.clone();
+        let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
+        let folder = run.folder.clone();
+        let runs = [RunRows { manifest: run.manifest, rows: self.rows }];
+        let agreement = match self.gold {
+            Some(gold) if !runs[0].rows.is_empty() => {
+                let comparison = Comparison {
+                    codebook: self.codebook,
+                    gold: Some(gold),
+                    runs: &runs,
+                    split: None,
+                    cluster: Cluster::Session,
+                    collapse: None,
+                };
+                let ratings = comparison.fields().into_diagnostic()?;
+                let fields: Vec<FieldAgreement> =
+                    agree_fields(&task, &ratings, Cluster::Session, Resampling::default())?;
+                record(&config.paths.store, &task, gold, "all", &fields)?;
+                fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let cost_per_label_usd = totals.cost_per_label_usd();
+        let summary = TaskSummary {
+            task,
+            run: name.to_owned(),
+            rater,
+            totals,
+            cost_per_label_usd,
+            fields: self.summing.finish(),
+            votes: self.ballot.map(|_| self.votes.finish()),
+            reasons: self.reasons.finish(),
+            agreement,
+        };
+        write_json(&folder.join("summary.json"), &summary)?;
+        Ok(summary)
+    }
 }

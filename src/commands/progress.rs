@@ -66,6 +66,7 @@ impl Progress {
                 }
                 self.plain_line();
             }
+            Event::Written { .. } => {}
             Event::Note(note) => self.say(&format!("note: {note}")),
             Event::WindingDown { under_way: 0 } => self.say("stopping"),
             Event::WindingDown { under_way } => {

@@ -13,6 +13,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// Is shown each row as it is written.
+pub type Witness<'w> = &'w mut dyn FnMut(&Annotation);
+
 /// Writes a run's rows in unit order, however they arrive.
 pub struct Writer {
     folder: PathBuf,
@@ -127,20 +130,20 @@ impl Writer {
     }
 
     /// Takes the row at `position` of the run's order.
-    pub fn put(&mut self, position: usize, row: Annotation) -> Result<(), RunError> {
+    pub fn put(&mut self, position: usize, row: Annotation, witness: Witness<'_>) -> Result<(), RunError> {
         if position == self.next {
             self.next += 1;
-            self.write(row)?;
+            self.write(row, witness)?;
         } else {
             self.waiting.insert(position, Some(row));
         }
-        self.catch_up()
+        self.catch_up(witness)
     }
 
     /// There will be no row at `position`.
-    pub fn leave_out(&mut self, position: usize) -> Result<(), RunError> {
+    pub fn leave_out(&mut self, position: usize, witness: Witness<'_>) -> Result<(), RunError> {
         self.waiting.insert(position, None);
-        self.catch_up()
+        self.catch_up(witness)
     }
 
     /// How many rows wait for earlier ones.
@@ -148,10 +151,10 @@ impl Writer {
         self.waiting.len()
     }
 
-    fn catch_up(&mut self) -> Result<(), RunError> {
+    fn catch_up(&mut self, witness: Witness<'_>) -> Result<(), RunError> {
         while let Some(row) = self.waiting.remove(&self.next) {
             self.next += 1;
-            row.map_or(Ok(()), |row| self.write(row))?;
+            row.map_or(Ok(()), |row| self.write(row, witness))?;
         }
         Ok(())
     }
@@ -162,9 +165,9 @@ impl Writer {
     }
 
     /// Writes what is still waiting (rows after a gap, in a run that was stopped) and moves the files to their names.
-    pub fn finish(mut self, units: usize) -> Result<Totals, RunError> {
+    pub fn finish(mut self, units: usize, witness: Witness<'_>) -> Result<Totals, RunError> {
         for row in std::mem::take(&mut self.waiting).into_values().flatten() {
-            self.write(row)?;
+            self.write(row, witness)?;
         }
         let last = self.ballot.as_mut().and_then(Ballot::end);
         last.map_or(Ok(()), |vote| self.flat(&vote.row, Some(&vote)))?;
@@ -188,8 +191,9 @@ impl Writer {
         Ok(self.totals)
     }
 
-    fn write(&mut self, row: Annotation) -> Result<(), RunError> {
+    fn write(&mut self, row: Annotation, witness: Witness<'_>) -> Result<(), RunError> {
         self.totals.add(&row);
+        witness(&row);
         let line = serde_json::to_string(&row).expect("a row has only string keys");
         writeln!(self.jsonl, "{line}").map_err(|source| RunError::Io {
             action: "write",
