@@ -29,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Rows that may wait for earlier ones before threads wait with further sessions.
-const WAITING_ROWS: usize = 20_000;
+const WAITING_ROWS: usize = 4_096;
 /// Units are handed over so many at once, since a hand-over costs more than a stored unit's row.
 const AT_ONCE: usize = 64;
 /// Bytes of prompts that are handed over at once, at most, but for the last one of them.

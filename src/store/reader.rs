@@ -10,8 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// As much of the file as may be read without copying it first; as much as SQLite allows.
-const MAPPED: i64 = 1 << 40;
+/// As much of the file as is read without copying it first. What is mapped counts as the process's memory, which is to stay the same however
+/// large a store gets.
+const MAPPED: i64 = 1 << 26;
 
 /// A store that is read.
 #[derive(Debug)]

@@ -39,6 +39,7 @@ mod parquet_rows;
 mod mutation;
 mod odd_files;
 mod one_model;
+mod prefix;
 mod project;
 mod redact;
 mod repository;
