@@ -10,10 +10,6 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// As much of the file as is read without copying it first. What is mapped counts as the process's memory, which is to stay the same however
-/// large a store gets.
-const MAPPED: i64 = 1 << 26;
-
 /// A store that is read.
 #[derive(Debug)]
 pub struct Reader {
@@ -36,9 +32,6 @@ impl Reader {
     /// Opens the store at `path`, of this format or an earlier one. Nothing is made there, and nothing brought up to date.
     pub fn open(path: &Path) -> Result<Reader, StoreError> {
         let (connection, format) = file::open_reader(path)?;
-        connection
-            .pragma_update(None, "mmap_size", MAPPED)
-            .map_err(|error| StoreError::of("open", path, BUSY_TIMEOUT, error))?;
         let by_key = format!("SELECT {}, body FROM response WHERE key = ?1", columns(format));
         Ok(Reader { path: path.to_owned(), connection, format, by_key })
     }
