@@ -10,6 +10,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+/// As much of the file as a reader keeps in memory: the index of a hundred thousand answers, for keys come in no order.
+const CACHED_KIB: i64 = 8 * 1024;
+
 /// A store that is read.
 #[derive(Debug)]
 pub struct Reader {
@@ -32,6 +35,9 @@ impl Reader {
     /// Opens the store at `path`, of this format or an earlier one. Nothing is made there, and nothing brought up to date.
     pub fn open(path: &Path) -> Result<Reader, StoreError> {
         let (connection, format) = file::open_reader(path)?;
+        connection
+            .pragma_update(None, "cache_size", -CACHED_KIB)
+            .map_err(|error| StoreError::of("open", path, BUSY_TIMEOUT, error))?;
         let by_key = format!("SELECT {}, body FROM response WHERE key = ?1", columns(format));
         Ok(Reader { path: path.to_owned(), connection, format, by_key })
     }
