@@ -66,6 +66,8 @@ pub struct TaskForecast {
     pub input_tokens: Between<u64>,
     /// Output tokens: low, expected, high.
     pub output_tokens: Between<u64>,
+    /// Whether output tokens are what answers to this task took, rather than a guess.
+    pub output_learnt: bool,
     /// Cost in US dollars: low, expected, high. The highest is without a prompt cache, and with all of it written to one where that costs
     /// more. `None` where no price is known.
     pub cost_usd: Option<Between<f64>>,
@@ -184,6 +186,7 @@ impl TaskForecast {
             answers: 0,
             input_tokens: Between::default(),
             output_tokens: Between::default(),
+            output_learnt: false,
             cost_usd: price.map(|_| Between::default()),
         }
     }
@@ -191,7 +194,9 @@ impl TaskForecast {
     /// Adds a request of so many bytes, for so many answers.
     pub fn add(&mut self, bytes: u64, answers: usize, learnt: &Learnt, price: Option<&Price>) {
         let input = learnt.input(bytes);
-        let output = learnt.output(&self.task, self.unit == UnitKind::Prompt, answers);
+        let is_prompt = self.unit == UnitKind::Prompt;
+        let output = learnt.output(&self.task, is_prompt, answers);
+        self.output_learnt = learnt.knows_output(&self.task, is_prompt);
         self.requests += 1;
         self.answers += answers;
         self.input_tokens += input;
@@ -212,7 +217,17 @@ impl fmt::Display for Forecast {
             writeln!(f, "The first prompt:\n\n{prompt}\n")?;
         }
         for task in &self.tasks {
-            let TaskForecast { task, known, requests, answers, input_tokens, output_tokens, cost_usd, unit: _ } = task;
+            let TaskForecast {
+                task,
+                known,
+                requests,
+                answers,
+                input_tokens,
+                output_tokens,
+                output_learnt: _,
+                cost_usd,
+                unit: _,
+            } = task;
             if !self.asks {
                 writeln!(f, "{task}: {known} units, $0.00: nobody is asked")?;
                 continue;
@@ -233,10 +248,22 @@ impl fmt::Display for Forecast {
             )?;
         }
         match self.learnt_from {
-            Some(answers) => writeln!(
-                f,
-                "The intervals are what {answers} stored answers of this model lay within, 9 of 10 of them."
-            ),
+            Some(answers) => {
+                writeln!(
+                    f,
+                    "The intervals are what {answers} stored answers of this model lay within, 9 of 10 of them."
+                )?;
+                let asked = self.tasks.iter().filter(|task| task.requests > 0 && !task.output_learnt);
+                let unknown: Vec<&str> = asked.map(|task| task.task.as_str()).collect();
+                match unknown.is_empty() {
+                    true => Ok(()),
+                    false => writeln!(
+                        f,
+                        "Output tokens of {} are a guess that holds for any model: too few answers to that are stored.",
+                        unknown.join(", ")
+                    ),
+                }
+            }
             None if self.asks => writeln!(
                 f,
                 "The intervals are wide: they hold for any model. With 20 stored answers of this one they are learnt from those."

@@ -87,7 +87,11 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     }
     if let Some(Stopped::Exhausted(exhausted)) = outcome.stopped {
         say!("error: stopped at --max-cost: {exhausted}");
-        say!("hint: repeat the command to go on: what was answered is stored, and the cap is that of one command");
+        if exhausted.spent_usd > 0.0 {
+            say!("hint: repeat the command to go on: what was answered is stored, and the cap is that of one command");
+        } else {
+            say!("hint: raise --max-cost, or lower what a request could cost with --max-output-tokens");
+        }
         return Ok(Exit::AtMaxCost);
     }
     if let Some(Stopped::Trouble(reason)) = outcome.stopped {

@@ -101,6 +101,11 @@ impl Learnt {
         self.output.get(&(task.to_owned(), is_prompt)).copied().unwrap_or(ANY_ANSWER).times(answers as f64)
     }
 
+    /// Whether it was learnt how long answers about prompts, or sessions, are.
+    pub fn knows_output(&self, task: &str, is_prompt: bool) -> bool {
+        self.output.contains_key(&(task.to_owned(), is_prompt))
+    }
+
     /// A prompt of so many tokens, as they were booked so far.
     pub fn booked(&self, tokens: u64) -> Usage {
         let cached_input = (tokens as f64 * self.cached) as u64;

@@ -67,6 +67,7 @@ fn a_cap_of_nothing_asks_nothing_and_one_without_a_price_is_an_error() {
     let fake = Fake::start();
     let ended = context.annotate(&fake, &["--max-cost", "0"]).with(4);
     assert!(ended.stderr.contains("$0.0000 of the $0 of --max-cost are spent"), "{}", ended.stderr);
+    assert!(ended.lines("hint")[0].contains("--max-output-tokens"), "{}", ended.stderr);
     context.write("config.toml", "[input]\nsessions = [\"sessions\"]\n");
     let ended = context.annotate(&fake, &["--max-cost", "5"]).with(2);
     assert!(ended.stderr.contains("--max-cost: no price of openai/some-model is known"), "{}", ended.stderr);
