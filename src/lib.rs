@@ -17,6 +17,7 @@
 //! | which machine annotates what | [`shard`] |
 //! | what a rater sees, what is cut | [`material`] |
 //! | a provider's wire format, pace, retries, prices | [`llm`] |
+//! | what a job costs, beforehand and afterwards | [`forecast`], [`engine::spending`], [`llm::price`] |
 //! | what is asked again, stored, written | [`engine`], [`store`], [`run`] |
 //! | what the store is worth, and what may go | [`reuse`], [`store::tally`], [`store::prune`], [`store::merge`] |
 //! | what goes to a batch lane or a file, and comes back | [`batch`], [`store::journal`], [`llm::batch`] |
