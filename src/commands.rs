@@ -174,6 +174,12 @@ pub enum UsageError {
         /// Who would write them now.
         wanted: String,
     },
+    /// The folder of codebooks that the configuration names.
+    #[error("there is no folder {path} with codebooks", path = .0.display())]
+    #[diagnostic(help(
+        "it is named in [paths] prompts; without that, prompts/ is read, or the shipped codebooks where there is none"
+    ))]
+    NoPrompts(PathBuf),
     /// A cap on the cost of a model whose price nobody knows.
     #[error("--max-cost: no price of {0} is known")]
     #[diagnostic(help("add [price.\"{0}\"] to config.toml, with input and output in US dollars per million tokens"))]
@@ -258,7 +264,13 @@ pub fn with_store(mut config: Config, named: Option<&PathBuf>) -> Config {
 
 /// The codebooks: those of the prompts folder, or the shipped ones where there is none.
 pub fn library(config: &Config) -> Result<Library> {
-    if config.paths.prompts.is_dir() { Ok(Library::read(&config.paths.prompts)?) } else { Ok(Library::shipped()?) }
+    let prompts = &config.paths.prompts;
+    if prompts.is_dir() {
+        return Ok(Library::read(prompts)?);
+    }
+    // The folder of the defaults need not be there; one that was named differently is meant.
+    let is_named = prompts.file_name() != Config::default().paths.prompts.file_name();
+    if is_named { Err(UsageError::NoPrompts(prompts.clone()).into()) } else { Ok(Library::shipped()?) }
 }
 
 /// The paths that were named, or those of the configuration.

@@ -1,5 +1,7 @@
 //! Configuration: what `config.toml`, the environment and flags say, resolved once.
 
+pub(crate) mod number;
+
 use crate::llm::client::stays_here;
 use crate::llm::price::{Price, PriceTable};
 use crate::llm::{Adapter, Endpoint, anthropic::Anthropic, gemini::Gemini, openai::OpenAi};
@@ -119,12 +121,15 @@ pub struct Annotate {
     /// `PROVIDER/MODEL`.
     pub model: String,
     /// Requests under way at once.
+    #[serde(deserialize_with = "number::positive")]
     pub concurrency: usize,
     /// Seconds that one request may take.
+    #[serde(deserialize_with = "number::positive")]
     pub timeout: u64,
     /// Further attempts after a failure that can pass.
     pub max_retries: u32,
     /// Seconds for which all requests may fail before the run ends.
+    #[serde(deserialize_with = "number::positive")]
     pub patience: u64,
     /// Whether sessions are redacted; absent: where they leave the machine.
     pub redact: Option<bool>,
@@ -155,14 +160,19 @@ pub struct Provider {
     /// The environment variable that holds its key.
     pub api_key_env: Option<String>,
     /// Requests a minute.
+    #[serde(deserialize_with = "number::positive_if_given")]
     pub rpm: Option<u64>,
     /// Tokens a minute, input and output together.
+    #[serde(deserialize_with = "number::positive_if_given")]
     pub tpm: Option<u64>,
     /// Input tokens a minute.
+    #[serde(deserialize_with = "number::positive_if_given")]
     pub input_tpm: Option<u64>,
     /// Output tokens a minute.
+    #[serde(deserialize_with = "number::positive_if_given")]
     pub output_tpm: Option<u64>,
     /// Limit of output tokens of each answer, reasoning included.
+    #[serde(deserialize_with = "number::positive_if_given")]
     pub max_output_tokens: Option<u32>,
 }
 

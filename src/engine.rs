@@ -46,6 +46,8 @@ use tokio_util::sync::CancellationToken;
 /// Questions that wait for their turn, for each that may be asked at once: a pool deep enough to find some whose beginnings are known.
 const WAITING_PER_SLOT: usize = 4;
 const LEAST_WAITING: usize = 64;
+/// The file of a run that says since when it is asked for again; it is there until that is done.
+const REFRESHING: &str = ".refreshing";
 /// Hand-overs of prepared units that may wait.
 const HANDED_OVER: usize = 8;
 
@@ -158,9 +160,15 @@ pub async fn run(
     let asker = asker(&job, &abandon)?.map(Arc::new);
     let Job { plan, rater, settings, refresh, sending, store: _ } = job;
     let plan = Arc::new(plan);
-    let contexts = contexts(&plan, &settings);
     let samples = settings.samples.max(1);
     let _locks = lock(&plan)?;
+    let mut contexts = contexts(&plan, &settings);
+    if refresh == Refresh::Everything {
+        for (context, task) in contexts.iter_mut().zip(&plan.tasks) {
+            context.refreshing_since = Some(refreshing_since(task, started)?);
+        }
+    }
+    let contexts = Arc::new(contexts);
     let (sender, mut prepared) = mpsc::channel(HANDED_OVER);
     let headway = Arc::new(Headway::default());
     let preparing = Preparing {
@@ -233,6 +241,10 @@ pub async fn run(
             writer.finish(task.units * samples as usize, &mut |row| listener(Event::Written { task: at, row }))?;
         counts.redactions = produced.as_ref().map(|redactions| redactions[at].clone()).unwrap_or_default();
         write_manifest(&plan, task, &rater, &settings, started, &notes, &counts)?;
+        if counts.rows == counts.units && stopped.is_none() && !interrupted {
+            // Nothing is left of it to go on with.
+            drop(fs::remove_file(task.folder.join(REFRESHING)));
+        }
         totals.push(counts);
     }
     let redactions = produced?.pop().unwrap_or_default();
@@ -273,15 +285,27 @@ fn asker(job: &Job, abandon: &CancellationToken) -> Result<Option<Asker>, StoreE
 }
 
 /// What all rows of each run share.
-pub fn contexts(plan: &Plan, settings: &Settings) -> Arc<Vec<RunContext>> {
+pub fn contexts(plan: &Plan, settings: &Settings) -> Vec<RunContext> {
     let context = |task: &TaskPlan| RunContext {
         codebook: task.codebook.clone(),
         run: task.run.clone(),
         rater: task.rater.clone(),
         temperature: settings.temperature,
         majority: task.majority.clone(),
+        refreshing_since: None,
     };
-    Arc::new(plan.tasks.iter().map(context).collect())
+    plan.tasks.iter().map(context).collect()
+}
+
+/// When it was begun to ask for all of a run again: by this command, or by one before it that did not come to its end.
+fn refreshing_since(task: &TaskPlan, started: Timestamp) -> Result<Timestamp, RunError> {
+    let path = task.folder.join(REFRESHING);
+    if let Some(since) = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()) {
+        return Ok(since);
+    }
+    let written = fs::write(&path, format!("{started}\n"));
+    written.map_err(|source| RunError::Io { action: "write", path, source })?;
+    Ok(started)
 }
 
 /// Holds each run's folder for this process.

@@ -94,7 +94,7 @@ pub fn forecast(
     let mut tasks: Vec<TaskForecast> =
         plan.tasks.iter().map(|task| TaskForecast::begin(&task.codebook, price)).collect();
     let plan = Arc::new(plan);
-    let contexts = engine::contexts(&plan, settings);
+    let contexts = Arc::new(engine::contexts(&plan, settings));
     let recall = model.map(|model| Recall::reading(model.clone(), store)).transpose()?.map(Arc::new);
     let preparing = Preparing {
         plan: plan.clone(),

@@ -87,7 +87,7 @@ impl Questions {
             lacking.extend(model.adapter.leaves_out(&model.name.model));
         }
         let recall = Arc::new(Recall::new(model.clone(), Arc::new(answers)));
-        let contexts = engine::contexts(&plan, &settings);
+        let contexts = Arc::new(engine::contexts(&plan, &settings));
         let (sender, receiver) = mpsc::channel(HANDED_OVER);
         let headway = Arc::new(Headway::default());
         let preparing = Preparing {

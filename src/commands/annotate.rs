@@ -155,6 +155,7 @@ fn execute(job: Job, samples: u32, conclusions: &mut [Conclusion<'_>], common: &
     let outcome = runtime.block_on(async {
         let (interrupt, abandon) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn(watch_signals(interrupt.clone(), abandon.clone()));
+        outlive_file_limits();
         let mut listen = |event: Event<'_>| match event {
             Event::Written { task, row } => conclusions[task].add(row),
             event => progress.on(event),
@@ -173,6 +174,19 @@ async fn watch_signals(interrupt: CancellationToken, abandon: CancellationToken)
     told_to_end().await;
     std::process::exit(130);
 }
+
+/// A file that grows beyond the system's limit ends a process that does not say otherwise. What cannot be written is told like a full disk.
+#[cfg(unix)]
+fn outlive_file_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// SIGXFSZ, on Linux, macOS and the BSDs.
+    const FILE_TOO_LARGE: i32 = 25;
+    // To listen for it is enough; it stays listened for when the stream is dropped.
+    drop(signal(SignalKind::from_raw(FILE_TOO_LARGE)));
+}
+
+#[cfg(not(unix))]
+fn outlive_file_limits() {}
 
 #[cfg(unix)]
 async fn told_to_end() {

@@ -139,11 +139,15 @@ fn merge_files(args: &Merge, config: &Config, common: &Common) -> Result<Exit> {
         print_json(&json!({ "store": config.paths.store, "files": files }))?;
     }
     // What could not be read is lost: whoever runs this in a script shall notice.
-    Ok(if done.iter().any(|(_, merged)| merged.damaged > 0) { Exit::Trouble } else { Exit::Done })
+    Ok(if done.iter().any(|(_, merged)| merged.damaged + merged.missing_bytes > 0) {
+        Exit::Trouble
+    } else {
+        Exit::Done
+    })
 }
 
 fn in_words(merged: &Merged) -> String {
-    let Merged { added, known, conflicting, damaged, evaluations, facts } = merged;
+    let Merged { added, known, conflicting, damaged, missing_bytes, evaluations, facts } = merged;
     let mut words = format!("{added} added, {known} known");
     let more = [
         (*conflicting, "other answers to requests that have one here, kept as superseded"),
@@ -153,6 +157,12 @@ fn in_words(merged: &Merged) -> String {
     ];
     for (count, what) in more.iter().filter(|(count, _)| *count > 0) {
         words.push_str(&format!(", {count} {what}"));
+    }
+    if *missing_bytes > 0 {
+        let missing = bytes(*missing_bytes);
+        words.push_str(&format!(
+            "; {missing} of the file's end are missing, and nobody knows how many answers stood there"
+        ));
     }
     words
 }

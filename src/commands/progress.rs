@@ -1,10 +1,11 @@
 //! Progress for people: bars on a terminal, plain lines elsewhere. A listener of the engine's events, nothing more.
 
 use super::say;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use interrater::engine::{Event, Plan};
 use interrater::report::runs::cost;
 use interrater::run::Totals;
+use std::fmt::Write;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -33,9 +34,13 @@ impl Progress {
         let on_terminal = std::io::stderr().is_terminal() && !quiet;
         let width = plan.tasks.iter().map(|task| task.codebook.task.len()).max().unwrap_or(0);
         let style = ProgressStyle::with_template(&format!(
-            "{{prefix:{width}}}  {{bar:20}} {{pos:>6}}/{{len:<6}} {{per_sec:>10}}  ETA {{eta:<4}} {{wide_msg}}"
+            "{{prefix:{width}}}  {{bar:20}} {{pos:>6}}/{{len:<6}} {{pace:>9}}  ETA {{eta:<4}} {{wide_msg}}"
         ))
         .expect("a valid template")
+        .with_key("pace", |state: &ProgressState, text: &mut dyn Write| {
+            // A reader that is gone is no reason to stop.
+            write!(text, "{:.1}/s", state.per_sec()).ok();
+        })
         .progress_chars("━╸ ");
         let tasks = plan
             .tasks
@@ -120,5 +125,9 @@ fn state(totals: &Totals) -> String {
         .filter(|(status, _)| !matches!(status, interrater::run::Status::Ok))
         .map(|(status, count)| format!("{count} {}, ", status.name()))
         .collect();
-    format!("{}{}", states.concat(), cost(totals))
+    let cost = match cost(totals).as_str() {
+        "unknown" => "cost unknown".to_owned(),
+        known => known.to_owned(),
+    };
+    format!("{}{cost}", states.concat())
 }

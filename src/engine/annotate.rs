@@ -15,6 +15,7 @@ use crate::session::Session;
 use crate::store::{RequestKey, RequestParts, StoreError, StoredResponse, Subject};
 use crate::unit::Unit;
 use crate::usage::Usage;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -77,6 +78,32 @@ pub struct RunContext {
     pub temperature: Option<f64>,
     /// What `baseline/majority` answers.
     pub majority: Option<Map<String, Value>>,
+    /// When it was begun to ask for everything again: what was answered since then is not asked for once more.
+    pub refreshing_since: Option<Timestamp>,
+}
+
+impl RunContext {
+    /// Since when a stored answer has to be to stand; `None` if any does.
+    pub(super) fn since(&self, refresh: Refresh) -> Option<Timestamp> {
+        match refresh {
+            Refresh::Nothing => None,
+            Refresh::Trouble => Some(Timestamp::MAX),
+            Refresh::Everything => Some(self.refreshing_since.unwrap_or(Timestamp::MAX)),
+        }
+    }
+
+    /// The stored answer to the request with this key, if it need not be asked for again.
+    pub(super) fn stored(
+        &self,
+        recall: &Recall,
+        refresh: Refresh,
+        key: &RequestKey,
+    ) -> Result<Option<StoredResponse>, StoreError> {
+        // Which answers are trouble shows only when they are read.
+        let since = self.since(refresh).filter(|_| refresh == Refresh::Everything);
+        let stored = recall.stored(key)?;
+        Ok(stored.filter(|stored| since.is_none_or(|since| stored.response.created_at >= since)))
+    }
 }
 
 /// Which stored answers are asked for again.
@@ -174,15 +201,14 @@ pub fn from_store(
     refresh: Refresh,
     question: Box<Question>,
 ) -> Result<Known, StoreError> {
-    if refresh == Refresh::Everything {
-        return Ok(Known::Ask(question));
-    }
-    let Some(first) = recall.stored(&question.key)? else { return Ok(Known::Ask(question)) };
+    let Some(first) = context.stored(recall, refresh, &question.key)? else { return Ok(Known::Ask(question)) };
     let verdict = match Reading::of(context, recall, recall.answered(first)) {
         Reading::Done(verdict) => verdict,
         Reading::Unusable { reason, text, paid } => {
             let again = second_request(&question.request, &text, &reason);
-            let Some(second) = recall.stored(&recall.key(&again).0)? else { return Ok(Known::Ask(question)) };
+            let Some(second) = context.stored(recall, refresh, &recall.key(&again).0)? else {
+                return Ok(Known::Ask(question));
+            };
             second_verdict(Reading::of(context, recall, recall.answered(second)), &reason, paid)
         }
     };
@@ -216,7 +242,7 @@ pub async fn by_asking(
     let Question { work, request, key, parts, beginnings, material } = question;
     let subject = subject(&context.codebook, &work.unit, material);
     let (run, task) = (&context.run, &context.codebook.task);
-    let purpose = Purpose { run, task, subject: &subject, anew: refresh != Refresh::Nothing };
+    let purpose = Purpose { run, task, subject: &subject, since: context.since(refresh) };
     let first = match asker.ask(&request, key, parts, &beginnings, purpose).await {
         Ok(answered) => answered,
         Err(AskError::Unit(Unanswered { status, reason, attempts, .. })) => {

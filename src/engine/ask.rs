@@ -86,8 +86,8 @@ pub struct Purpose<'a> {
     pub task: &'a str,
     /// What is asked about.
     pub subject: &'a Subject,
-    /// Whether it is sent although the store may have an answer, which the new one then replaces.
-    pub anew: bool,
+    /// Where an answer that is stored has to be younger than this to stand: an older one is replaced.
+    pub since: Option<Timestamp>,
 }
 
 impl From<StoreError> for AskError {
@@ -202,8 +202,8 @@ impl Asker {
             lead = self.warmth.enter(beginnings) => lead,
         };
         // Another process, or another unit with the same words, may have asked meanwhile.
-        if !purpose.anew
-            && let Some(stored) = self.store.get(&key)?
+        let stands = |stored: &StoredResponse| purpose.since.is_none_or(|since| stored.response.created_at >= since);
+        if let Some(stored) = self.store.get(&key)?.filter(stands)
             && let Ok(answered) = self.recall.answered(stored)
         {
             return Ok(answered);
@@ -315,7 +315,7 @@ impl Asker {
     async fn keep(&self, new: NewResponse, response: Response, purpose: Purpose<'_>) -> Result<Answered, AskError> {
         let key = new.key;
         let stored = StoredResponse { id: 0, response: new.clone() };
-        let kept = if purpose.anew { self.store.replace(new).await } else { self.store.put(new).await };
+        let kept = if purpose.since.is_some() { self.store.replace(new).await } else { self.store.put(new).await };
         // What cannot be stored is lost: nothing more is asked.
         let kept = kept.inspect_err(|_| self.wind_down.cancel())?;
         if kept == Kept::Earlier

@@ -74,12 +74,9 @@ pub fn from_store(
     refresh: Refresh,
     question: Box<GroupQuestion>,
 ) -> Result<KnownGroup, StoreError> {
-    if refresh == Refresh::Everything {
-        return Ok(KnownGroup::Ask(question));
-    }
     let mut chain = question.chain(context);
-    let replayed = replay(&mut chain, context, recall)?;
-    let is_usable = refresh == Refresh::Nothing || chain.troubled().next().is_none();
+    let replayed = replay(&mut chain, context, recall, refresh)?;
+    let is_usable = refresh != Refresh::Trouble || chain.troubled().next().is_none();
     match replayed.missing.is_none() && is_usable {
         true => Ok(KnownGroup::Rows(rows(context, chain, question.works))),
         false => Ok(KnownGroup::Ask(question)),
@@ -89,7 +86,7 @@ pub fn from_store(
 /// What the store has of a group, for a run that is told to end: it keeps the answers that there are.
 pub fn what_is_stored(context: &RunContext, recall: &Recall, question: GroupQuestion) -> Result<Settled, StoreError> {
     let mut chain = question.chain(context);
-    replay(&mut chain, context, recall)?;
+    replay(&mut chain, context, recall, Refresh::Nothing)?;
     Ok(rows(context, chain, question.works))
 }
 
@@ -101,7 +98,7 @@ pub fn outstanding(
     question: GroupQuestion,
 ) -> Result<GroupQuestion, StoreError> {
     let mut chain = question.chain(context);
-    match replay(&mut chain, context, recall)?.missing {
+    match replay(&mut chain, context, recall, Refresh::Nothing)?.missing {
         Some(Step { request, .. }) => {
             let (key, parts) = recall.key(&request);
             Ok(GroupQuestion { request, key, parts, ..question })
@@ -146,8 +143,11 @@ async fn ask_all(
                 (key, parts, Beginnings::default())
             }
         };
-        let anew = refresh == Refresh::Everything || again.contains(&key);
-        let purpose = Purpose { run: &context.run, task: &context.codebook.task, subject: &subject, anew };
+        let since = match refresh {
+            Refresh::Trouble => context.since(refresh).filter(|_| again.contains(&key)),
+            Refresh::Nothing | Refresh::Everything => context.since(refresh),
+        };
+        let purpose = Purpose { run: &context.run, task: &context.codebook.task, subject: &subject, since };
         match asker.ask(&step.request, key, parts, &beginnings, purpose).await {
             Ok(answered) => {
                 let paid = Paid::of(context, &asker.recall, &answered.stored);
@@ -168,7 +168,7 @@ fn asked_again(
     question: &GroupQuestion,
 ) -> Result<HashSet<RequestKey>, StoreError> {
     let mut chain = question.chain(context);
-    let replayed = replay(&mut chain, context, recall)?;
+    let replayed = replay(&mut chain, context, recall, Refresh::Nothing)?;
     Ok(chain.troubled().filter_map(|nth| replayed.keys.get(nth).copied()).collect())
 }
 
@@ -180,11 +180,16 @@ struct Replayed {
 }
 
 /// Takes the chain as far as stored answers lead.
-fn replay(chain: &mut Chain<'_>, context: &RunContext, recall: &Recall) -> Result<Replayed, StoreError> {
+fn replay(
+    chain: &mut Chain<'_>,
+    context: &RunContext,
+    recall: &Recall,
+    refresh: Refresh,
+) -> Result<Replayed, StoreError> {
     let mut keys = Vec::new();
     while let Some(step) = chain.next() {
         let key = recall.key(&step.request).0;
-        let Some(stored) = recall.stored(&key)? else {
+        let Some(stored) = context.stored(recall, refresh, &key)? else {
             return Ok(Replayed { keys, missing: Some(step) });
         };
         take(chain, keys.len(), step, context, recall, stored);

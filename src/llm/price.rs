@@ -2,6 +2,7 @@
 //!
 //! No price is built in: they change monthly, and an old one would be a wrong number that looks right.
 
+use crate::config::number;
 use crate::usage::Usage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,17 +12,19 @@ use std::collections::BTreeMap;
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Prompt tokens that no cache was involved with.
+    #[serde(deserialize_with = "number::price")]
     pub input: f64,
     /// Prompt tokens read from the cache; as `input` where it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number::price_if_given")]
     pub cached_input: Option<f64>,
     /// Prompt tokens written to the cache; as `input` where it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number::price_if_given")]
     pub cache_write: Option<f64>,
     /// Generated tokens, reasoning included.
+    #[serde(deserialize_with = "number::price")]
     pub output: f64,
     /// The part of the price that the batch lane saves: 0.5 is half price.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number::share_if_given")]
     pub batch_discount: Option<f64>,
     /// The day on which these prices were looked up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,14 +41,16 @@ pub struct Tier {
     /// The tier begins with the first prompt token above this count, cached ones included.
     pub above_prompt_tokens: u64,
     /// As in [`Price`].
+    #[serde(deserialize_with = "number::price")]
     pub input: f64,
     /// As in [`Price`]; the tier's `input` where it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number::price_if_given")]
     pub cached_input: Option<f64>,
     /// As in [`Price`]; the tier's `input` where it is not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "number::price_if_given")]
     pub cache_write: Option<f64>,
     /// As in [`Price`].
+    #[serde(deserialize_with = "number::price")]
     pub output: f64,
 }
 

@@ -15,6 +15,7 @@ pub fn spending_line(spent: &Spent) -> Option<String> {
             format!("spent {} on {answers}, {each} each", dollars(Some(cost)))
         }
         Some(_) => "spent nothing".to_owned(),
+        None if spent.answers == 0 => "no answer was paid for".to_owned(),
         None => format!("asked for {answers}, at a price that is not known"),
     };
     match (spent.untold, spent.untold_usd) {

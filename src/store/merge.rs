@@ -65,6 +65,8 @@ pub struct Merged {
     pub conflicting: u64,
     /// Answers that cannot be read, or are not what was stored: left out.
     pub damaged: u64,
+    /// Bytes that the file should have at its end, and has not: nobody knows how many answers stood there.
+    pub missing_bytes: u64,
     /// Lines of the ledger that are new here.
     pub evaluations: u64,
     /// Facts about models that are new here, or newer than those that were.
@@ -81,13 +83,37 @@ pub fn merge(store: &Path, from: &Path) -> Result<Merged, MergeError> {
     let mut head = Vec::new();
     std::fs::File::open(from).and_then(|file| file.take(DATABASE.len() as u64).read_to_end(&mut head)).map_err(io)?;
     if head == DATABASE {
-        return match attach(store, from) {
+        let missing_bytes = missing_bytes(from).map_err(io)?;
+        let merged = match attach(store, from) {
             // What SQLite cannot read as a whole may be read row by row.
-            Err(StoreError::Damaged { .. }) => Ok(salvage::salvage(&mut open(store)?, store, from)?),
-            done => Ok(done?),
+            Err(StoreError::Damaged { .. }) => salvage::salvage(&mut open(store)?, store, from)?,
+            done => done?,
         };
+        return Ok(Merged { missing_bytes, ..merged });
     }
     lines::merge(&mut open(store)?, store, from)
+}
+
+/// How many bytes an SQLite file is shorter than its head says: the size of a page at byte 16 (1 stands for 65,536), their number at byte 28,
+/// both big-endian. What is still in the log beside it is not counted, nor is anything where there is one.
+fn missing_bytes(from: &Path) -> std::io::Result<u64> {
+    let mut log = from.as_os_str().to_owned();
+    log.push("-wal");
+    if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return Ok(0);
+    }
+    let mut head = [0; 32];
+    let mut file = std::fs::File::open(from)?;
+    let length = file.metadata()?.len();
+    if file.read_exact(&mut head).is_err() {
+        return Ok(0);
+    }
+    let page = match u16::from_be_bytes([head[16], head[17]]) {
+        1 => 65_536,
+        size => u64::from(size),
+    };
+    let pages = u64::from(u32::from_be_bytes([head[28], head[29], head[30], head[31]]));
+    Ok((page * pages).saturating_sub(length))
 }
 
 /// A connection that writes much at once.
@@ -205,6 +231,7 @@ fn merge_attached(transaction: &Transaction<'_>, version: i64) -> rusqlite::Resu
         known: all - damaged - added - conflicting,
         conflicting,
         damaged,
+        missing_bytes: 0,
         evaluations: merge_ledger(transaction)?,
         facts: merge_facts(transaction)?,
     })

@@ -1,5 +1,6 @@
 //! What a user gets wrong: one line that says what and where, a way out where there is one, exit code 2, and nothing lost.
 
+use crate::context::Context;
 use crate::project::{Project, TONE, first_line};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -430,4 +431,32 @@ fn damaged_files_of_a_run_are_named_with_their_line() {
     project.write(&format!("runs/{run}/manifest.json"), "{}");
     let said = project.refused(&["runs", &run]);
     assert!(first_line(&said).starts_with(&format!("error: runs/{run}/manifest.json:")), "{said}");
+}
+
+#[test]
+fn numbers_that_mean_nothing_are_errors_at_their_line() {
+    let context = Context::with_sessions(1, 1);
+    for (line, said) in [
+        ("[provider.openai]\nrpm = 0", "has to be 1 or more"),
+        ("[annotate]\ntimeout = 0", "has to be 1 or more"),
+        ("[annotate]\nconcurrency = 0", "has to be 1 or more"),
+        ("[price.\"openai/m\"]\noutput = 1.0\ninput = -1.0", "a price is 0 or more"),
+        ("[price.\"openai/m\"]\noutput = 1.0\ninput = nan", "a price is 0 or more"),
+        ("[price.\"openai/m\"]\ninput = 1.0\noutput = 1.0\ncached_input = inf", "a price is 0 or more"),
+        ("[price.\"openai/m\"]\ninput = 1.0\noutput = 1.0\nbatch_discount = 1.5", "has to be from 0 to 1"),
+    ] {
+        context.write("config.toml", &format!("[input]\nsessions = [\"sessions\"]\n{line}\n"));
+        let ended = context.run(&["annotate"]).with(2);
+        let last = 2 + line.lines().count();
+        let place = format!("config.toml:{last}:");
+        assert!(ended.stderr.contains(said) && ended.stderr.contains(&place), "{line}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_folder_of_codebooks_that_is_named_has_to_be_there() {
+    let context = Context::with_sessions(1, 1);
+    context.write("config.toml", "[input]\nsessions = [\"sessions\"]\n[paths]\nprompts = \"nowhere\"\n");
+    let ended = context.run(&["annotate"]).with(2);
+    assert!(ended.stderr.contains("nowhere with codebooks"), "{}", ended.stderr);
 }

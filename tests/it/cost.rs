@@ -146,3 +146,31 @@ fn a_dry_run_leaves_out_what_is_stored_and_learns_how_the_model_counts() {
     assert!(words.contains("mood: 0 requests, 40 units known without one"), "{words}");
     assert!(words.contains("The intervals are what 40 stored answers of this model lay within"), "{words}");
 }
+
+#[test]
+fn what_is_asked_again_is_asked_again_once_however_often_that_stops() {
+    let context = dear(3, 20);
+    let fake = Fake::plan(|_| Reply::Answer).delay(Duration::from_millis(5)).start();
+    context.annotate(&fake, &[]).with(0);
+    assert_eq!(fake.seen().len(), 60);
+    let again = || {
+        let limits = ["--refresh", "--max-output-tokens", "400", "--max-cost", "0.8", "--concurrency", "8"];
+        // Another limit of output tokens is another request: the first one counts as asked again, too.
+        context.annotate(&fake, &limits).code
+    };
+    let mut ended = (0..40).map(|_| again());
+    assert_eq!(ended.find(|code| *code != Some(4)), Some(Some(0)));
+    assert_eq!(fake.seen().len(), 120, "each unit once more");
+    // One that is killed goes on as well.
+    let before = fake.seen().len();
+    let mut running = context.start_annotating(&fake, &["--refresh", "--concurrency", "4"]);
+    running.until("some are answered", || fake.seen().len() > before + 20);
+    running.kill();
+    context.annotate(&fake, &["--refresh"]).with(0);
+    let asked = fake.seen().len() - before;
+    // Those that were under way, or on their way to the disk, are asked for twice.
+    assert!((60..=80).contains(&asked), "{asked}");
+    // When it is done, it is done: the next one begins anew.
+    context.annotate(&fake, &["--refresh"]).with(0);
+    assert_eq!(fake.seen().len(), before + asked + 60);
+}

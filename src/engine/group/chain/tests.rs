@@ -12,7 +12,14 @@ fn context() -> RunContext {
     let text = "+++\ntask = \"mood\"\ntitle = \"Mood\"\nunit = \"prompt\"\nsees = {}\ngroup = true\n[[field]]\nname = \"why\"\ntype = \
                 \"text\"\n+++\n{% block material %}{{ material.text }}{% endblock %}\n";
     let codebook = Arc::new(Codebook::of_text("mood", text).unwrap());
-    RunContext { codebook, run: "r".to_owned(), rater: "m".to_owned(), temperature: None, majority: None }
+    RunContext {
+        codebook,
+        run: "r".to_owned(),
+        rater: "m".to_owned(),
+        temperature: None,
+        majority: None,
+        refreshing_since: None,
+    }
 }
 
 fn request() -> Request {
