@@ -1,7 +1,8 @@
 //! Agreement of several raters on labels, with gaps.
 
-use super::distribution::{UPPER, t_quantile};
+use super::distribution::{t_quantile, upper};
 use super::estimate::{Undefined, Value};
+use super::influence::{cluster_sums, linearised_se};
 use super::kappa::{TINY, Weights};
 
 /// Several raters' labels: one row an item, one column a rater, `None` where a rating is missing.
@@ -44,6 +45,18 @@ pub fn coincidences(counts: &[f64]) -> Vec<f64> {
     (0..q * q).map(|cell| pairs(cell / q, cell % q)).collect()
 }
 
+/// Adds what an item's ratings add to the coincidence matrix (by row): for many labels, where [`coincidences`] would be mostly zeros.
+pub fn add_coincidences(row: &[Option<usize>], labels: usize, sums: &mut [f64]) {
+    let ratings: Vec<usize> = row.iter().flatten().copied().collect();
+    for (place, &c) in ratings.iter().enumerate() {
+        for (other, &d) in ratings.iter().enumerate() {
+            if place != other {
+                sums[c * labels + d] += 1.0 / (ratings.len() as f64 - 1.0);
+            }
+        }
+    }
+}
+
 /// Krippendorff's alpha (2004) from a coincidence matrix: α = 1 − (N − 1) Σ o_cd δ²_cd / Σ n_c n_d δ²_cd.
 pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) -> Value {
     let counts: Vec<f64> = coincidences.chunks(labels.max(1)).map(|row| row.iter().sum()).collect();
@@ -63,14 +76,18 @@ pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) 
         Metric::Ratio(x) if x[c] + x[d] == 0.0 => 0.0,
         Metric::Ratio(x) => ((x[c] - x[d]) / (x[c] + x[d])).powi(2),
     };
-    let (mut observed, mut expected) = (0.0, 0.0);
-    for c in 0..labels {
-        for d in (0..labels).filter(|&d| d != c) {
-            observed += coincidences[c * labels + d] * distance(c, d);
-            expected += counts[c] * counts[d] * distance(c, d);
+    let (mut observed, mut expected, mut farthest) = (0.0, 0.0, 0.0_f64);
+    // Sums from which a cluster was taken leave rounding behind where a label is no longer used.
+    let used = |label: usize| counts[label] > TINY * total;
+    for c in (0..labels).filter(|&c| used(c)) {
+        for d in (0..labels).filter(|&d| d != c && used(d)) {
+            let distance = distance(c, d);
+            observed += coincidences[c * labels + d] * distance;
+            expected += counts[c] * counts[d] * distance;
+            farthest = farthest.max(distance);
         }
     }
-    if expected < TINY * total * total {
+    if farthest == 0.0 || expected < TINY * total * total * farthest {
         Err(Undefined::OneLabelUsed)
     } else {
         Ok(1.0 - (total - 1.0) * observed / expected)
@@ -92,8 +109,8 @@ pub enum Family {
     Krippendorff,
 }
 
-/// A coefficient of Gwet's family with its standard error for independent items.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A coefficient of Gwet's family, and what each item contributes to its variance.
+#[derive(Debug, Clone, PartialEq)]
 pub struct FamilyEstimate {
     /// The coefficient.
     pub value: f64,
@@ -101,14 +118,40 @@ pub struct FamilyEstimate {
     pub observed: f64,
     /// Chance agreement pe.
     pub expected: f64,
-    /// Standard error; none with fewer than two items.
-    pub se: Option<f64>,
-    /// value ± t_{n−1} se, the upper end cut at 1.
-    pub interval: Option<(f64, f64)>,
+    /// The rows of the panel that count: those with a rating, for alpha those with two.
+    pub items: Vec<usize>,
+    /// c_i less its centre, by item.
+    influence: Vec<f64>,
+}
+
+impl FamilyEstimate {
+    /// Standard error for independent items, √(Σ(c_i − c)²/(n(n − 1))); none with fewer than two. Of `population` items, if they are so
+    /// many and no more, the n at hand are a part: the variance is multiplied by 1 − n/N.
+    pub fn se(&self, population: Option<f64>) -> Option<f64> {
+        let n = self.influence.len() as f64;
+        let part = population.map_or(1.0, |population| (1.0 - n / population).max(0.0));
+        let sum: f64 = self.influence.iter().map(|c| c * c).sum();
+        (n >= 2.0).then(|| (part * sum / (n * (n - 1.0))).sqrt())
+    }
+
+    /// Standard error for items in clusters (numbered by row of the panel), √(G/(G − 1) Σ_g(Σ_{i∈g}(c_i − c))²)/n, and G; none with fewer
+    /// than two clusters.
+    pub fn clustered_se(&self, cluster: impl Fn(usize) -> usize) -> Option<(f64, usize)> {
+        let rows = self.items.iter().zip(&self.influence);
+        let sums = cluster_sums(rows.map(|(&row, &influence)| (cluster(row), influence)));
+        linearised_se(&sums, self.influence.len() as f64).map(|se| (se, sums.len()))
+    }
+
+    /// value ± t_df se, the upper end cut at 1.
+    pub fn interval(&self, se: f64, df: f64, confidence: f64) -> (f64, f64) {
+        let half = t_quantile(upper(confidence), df) * se;
+        (self.value - half, (self.value + half).min(1.0))
+    }
 }
 
 /// Per item: counts, their sum r_i, and s_i = Σ_k R_ik((Rwᵀ)_ik − 1).
 struct Item {
+    row: usize,
     counts: Vec<f64>,
     ratings: f64,
     agreement: f64,
@@ -124,12 +167,12 @@ impl Item {
 pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<FamilyEstimate, Undefined> {
     let q = panel.labels;
     let w: Vec<f64> = weights.disagreement(q).into_iter().map(|v| 1.0 - v).collect();
-    let items: Vec<Item> = (panel.rows.iter())
-        .map(|row| {
+    let items: Vec<Item> = (panel.rows.iter().enumerate())
+        .map(|(place, row)| {
             let counts = counts(row, q);
             let weighted = |k: usize| -> f64 { (0..q).map(|l| w[k * q + l] * counts[l]).sum() };
             let agreement = (0..q).map(|k| counts[k] * (weighted(k) - 1.0)).sum();
-            Item { ratings: counts.iter().sum(), agreement, counts }
+            Item { row: place, ratings: counts.iter().sum(), agreement, counts }
         })
         .filter(|item| item.ratings >= if family == Family::Krippendorff { 2.0 } else { 1.0 })
         .collect();
@@ -169,11 +212,12 @@ pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<Family
         return Err(Undefined::OneLabelUsed);
     }
     let value = (observed - expected) / (1.0 - expected);
+    let rows = items.iter().map(|item| item.row).collect();
     let influence = items.iter().zip(&by_item).map(|(item, pe)| {
         let paired_share = item.share() - if item.ratings >= 2.0 { expected } else { 0.0 };
-        n / paired * paired_share / (1.0 - expected) - 2.0 * (1.0 - value) * (pe - expected) / (1.0 - expected)
+        n / paired * paired_share / (1.0 - expected) - 2.0 * (1.0 - value) * (pe - expected) / (1.0 - expected) - value
     });
-    Ok(with_error(value, observed, expected, value, influence.collect()))
+    Ok(FamilyEstimate { value, observed, expected, items: rows, influence: influence.collect() })
 }
 
 /// π̃ = (w + wᵀ)π/2.
@@ -190,16 +234,6 @@ fn chance(w: &[f64], shares: &[f64]) -> f64 {
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
-}
-
-fn with_error(value: f64, observed: f64, expected: f64, centre: f64, influence: Vec<f64>) -> FamilyEstimate {
-    let n = influence.len() as f64;
-    let se = (n >= 2.0).then(|| (influence.iter().map(|c| (c - centre).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt());
-    let interval = se.map(|se| {
-        let half = t_quantile(UPPER, n - 1.0) * se;
-        (value - half, (value + half).min(1.0))
-    });
-    FamilyEstimate { value, observed, expected, se, interval }
 }
 
 /// Krippendorff's alpha in Gwet's form, items with two ratings or more.
@@ -222,9 +256,10 @@ fn fixed_weight_alpha(items: &[Item], w: &[f64], q: usize) -> Result<FamilyEstim
         let excess = (item.ratings - mean) / mean;
         let pe = dot(&item.counts, &pull) / mean - expected * excess;
         let k = (share(item) - observed * excess - expected) / (1.0 - expected);
-        k - 2.0 * (1.0 - centre) * (pe - expected) / (1.0 - expected)
+        k - 2.0 * (1.0 - centre) * (pe - expected) / (1.0 - expected) - centre
     });
-    Ok(with_error(value, observed, expected, centre, influence.collect()))
+    let rows = items.iter().map(|item| item.row).collect();
+    Ok(FamilyEstimate { value, observed, expected, items: rows, influence: influence.collect() })
 }
 
 /// Conger's chance agreement Σ w_kl (p̄_k p̄_l − s²_kl/m) and each item's part in it.
