@@ -154,10 +154,10 @@ impl Moments {
         }
     }
 
-    /// Two-sided p of Pearson's r by t with n − 2 degrees of freedom.
+    /// Two-sided p of Pearson's r by t with n − 2 degrees of freedom; 1 for two items, whose r is always 1 or −1.
     pub fn pearson_p(self) -> Value {
-        let r = self.at_least(3)?.pearson()?;
-        Ok(correlation_p(r, self.n))
+        let r = self.pearson()?;
+        Ok(if self.n < 3.0 { 1.0 } else { correlation_p(r, self.n) })
     }
 
     /// Standard error of Lin's concordance and its interval on the atanh scale (Lin 1989, corrected 2000):

@@ -111,7 +111,8 @@ fn pearson(input: &Input) -> Computed {
     let moments = Moments::of(&x.into_iter().zip(y).collect::<Vec<_>>());
     let r = moments.pearson();
     let interval = match (r, moments.pearson_interval(input.params.confidence()?)) {
-        // Points on a line: the formula's ends, for all they are worth.
+        // The formula's limits, for what they are worth: of points on a line r itself, of three items or fewer everything.
+        (Ok(_), Err(NoInterval::TooFewItems)) => Ok((-1.0, 1.0)),
         (Ok(r), Err(NoInterval::NoResidual)) => Ok((r, r)),
         (Ok(_), interval) => interval.map_err(|reason| reason.to_string()),
         (Err(reason), _) => Err(reason.to_string()),

@@ -3,7 +3,7 @@
 use super::weighting::{Scale, weights};
 use super::{Figures, Input, Labels, StatError, Statistic};
 use crate::agreement::distribution::{normal_quantile, normal_two_sided, upper, wilson_at};
-use crate::agreement::estimate::Undefined;
+use crate::agreement::estimate::{NoInterval, Undefined};
 use crate::agreement::kappa::{self, Weights};
 use crate::agreement::margins;
 use crate::agreement::table::{
@@ -133,11 +133,22 @@ fn cohen_kappa_asymptotic(input: &Input) -> Computed {
         Ok(variances) => (Ok(variances.interval.sqrt()), Ok(variances.null.sqrt())),
         Err(reason) => (Err(reason), Err(reason)),
     };
+    // Of a constant rater kappa is 0 by construction, and so are both errors: they say nothing.
+    let constant = |margin: Vec<f64>| margin.iter().filter(|&&count| count > 0.0).count() == 1;
+    let (rows, columns) = table.margins();
+    let by_construction = value.is_ok() && (constant(rows) || constant(columns));
     let quantile = normal_quantile(upper(input.params.confidence()?));
     let z = value.and_then(|value| Ok(value / se0?));
     let mut figures = Figures::new();
     figures.value("n", json!(pair.n));
     figures.number("kappa", value);
+    if by_construction {
+        for key in ["se", "ci_low", "ci_high", "se0", "z", "p_two_sided"] {
+            figures.undefined(key, NoInterval::OneRaterConstant);
+        }
+        figures.number("kappa_max", kappa::kappa_max(table));
+        return Ok(figures.finish());
+    }
     figures.number("se", se);
     figures.interval("ci", value.and_then(|value| se.map(|se| (value - quantile * se, value + quantile * se))));
     figures.number("se0", se0);
@@ -231,12 +242,15 @@ fn classification_macro(input: &Input) -> Computed {
 
 fn stuart_maxwell(input: &Input) -> Computed {
     let pair = Pair::of(input, "a", "b")?;
-    let test = margins::stuart_maxwell(pair.table.view());
-    let reason = "no two labels are confused with one another";
+    let (df, test) = margins::stuart_maxwell_of_used(pair.table.view());
+    let reason = "a label is never confused with another, so the covariance of the differences cannot be inverted";
     let mut figures = Figures::new();
     figures.optional("statistic", test.map(|test| test.statistic), reason);
-    figures.optional("df", test.map(|test| f64::from(test.df)), reason);
+    figures.value("df", json!(df));
     figures.optional("p", test.map(|test| test.p), reason);
+    if let (None, Some(rest)) = (test, margins::stuart_maxwell(pair.table.view())) {
+        figures.value("of_confused_labels", json!(rest));
+    }
     Ok(figures.finish())
 }
 
