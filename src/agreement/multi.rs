@@ -120,16 +120,18 @@ pub struct FamilyEstimate {
     pub expected: f64,
     /// The rows of the panel that count: those with a rating, for alpha those with two.
     pub items: Vec<usize>,
+    /// How many rows have a rating.
+    pub rated: usize,
     /// c_i less its centre, by item.
     influence: Vec<f64>,
 }
 
 impl FamilyEstimate {
     /// Standard error for independent items, √(Σ(c_i − c)²/(n(n − 1))); none with fewer than two. Of `population` items, if they are so
-    /// many and no more, the n at hand are a part: the variance is multiplied by 1 − n/N.
+    /// many and no more, the rated ones are a part: the variance is multiplied by 1 − n/N.
     pub fn se(&self, population: Option<f64>) -> Option<f64> {
         let n = self.influence.len() as f64;
-        let part = population.map_or(1.0, |population| (1.0 - n / population).max(0.0));
+        let part = population.map_or(1.0, |population| (1.0 - self.rated as f64 / population).max(0.0));
         let sum: f64 = self.influence.iter().map(|c| c * c).sum();
         (n >= 2.0).then(|| (part * sum / (n * (n - 1.0))).sqrt())
     }
@@ -206,7 +208,7 @@ pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<Family
             (chance(&w, &shares), items.iter().map(|item| dot(&item.counts, &pull) / item.ratings).collect())
         }
         Family::Conger => conger_chance(panel, &w)?,
-        Family::Krippendorff => return fixed_weight_alpha(&items, &w, q),
+        Family::Krippendorff => return fixed_weight_alpha(&items, rated(panel), &w, q),
     };
     if 1.0 - expected < TINY {
         return Err(Undefined::OneLabelUsed);
@@ -217,7 +219,12 @@ pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<Family
         let paired_share = item.share() - if item.ratings >= 2.0 { expected } else { 0.0 };
         n / paired * paired_share / (1.0 - expected) - 2.0 * (1.0 - value) * (pe - expected) / (1.0 - expected) - value
     });
-    Ok(FamilyEstimate { value, observed, expected, items: rows, influence: influence.collect() })
+    Ok(FamilyEstimate { value, observed, expected, items: rows, rated: items.len(), influence: influence.collect() })
+}
+
+/// How many rows have a rating.
+fn rated(panel: &Panel) -> usize {
+    panel.rows.iter().filter(|row| row.iter().any(Option::is_some)).count()
 }
 
 /// π̃ = (w + wᵀ)π/2.
@@ -237,7 +244,7 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// Krippendorff's alpha in Gwet's form, items with two ratings or more.
-fn fixed_weight_alpha(items: &[Item], w: &[f64], q: usize) -> Result<FamilyEstimate, Undefined> {
+fn fixed_weight_alpha(items: &[Item], rated: usize, w: &[f64], q: usize) -> Result<FamilyEstimate, Undefined> {
     let n = items.len() as f64;
     let ratings: f64 = items.iter().map(|item| item.ratings).sum();
     let (mean, small) = (ratings / n, 1.0 / ratings);
@@ -259,7 +266,7 @@ fn fixed_weight_alpha(items: &[Item], w: &[f64], q: usize) -> Result<FamilyEstim
         k - 2.0 * (1.0 - centre) * (pe - expected) / (1.0 - expected) - centre
     });
     let rows = items.iter().map(|item| item.row).collect();
-    Ok(FamilyEstimate { value, observed, expected, items: rows, influence: influence.collect() })
+    Ok(FamilyEstimate { value, observed, expected, items: rows, rated, influence: influence.collect() })
 }
 
 /// Conger's chance agreement Σ w_kl (p̄_k p̄_l − s²_kl/m) and each item's part in it.

@@ -106,7 +106,8 @@ fn family(input: &Input, which: Family) -> Computed {
     let items = items(input, &raters)?;
     let weights = weights(input, &labels, Scale::Values)?;
     let confidence = input.params.confidence()?;
-    let population = input.params.get("population").map(|_| input.params.number("population")).transpose()?;
+    let name = if input.params.get("N").is_some() { "N" } else { "population" };
+    let population = input.params.get(name).map(|_| input.params.number(name)).transpose()?;
     let clusters = input.clusters(items.iter().copied())?;
     let mut figures = Figures::new();
     let found = match multi::family(&panel(input, &raters, &items, &labels), which, &weights) {
@@ -118,9 +119,8 @@ fn family(input: &Input, which: Family) -> Computed {
             return Ok(figures.finish());
         }
     };
-    if let Some(population) = population.filter(|&population| population < found.items.len() as f64) {
-        let least = format!("as many as there are items at hand, {}, or more than {population}", found.items.len());
-        return Err(input.params.wrong("population", least));
+    if population.is_some_and(|population| population < found.rated as f64) {
+        return Err(input.params.wrong(name, format!("as many items as there are at hand, {}, or more", found.rated)));
     }
     figures.exact("value", found.value);
     figures.exact("pa", found.observed);
@@ -306,5 +306,50 @@ mod tests {
             found("krippendorff_alpha", &rows, json!({"level": "interval"}))["alpha"].as_f64().unwrap()
         };
         assert!((alpha(1.0) - alpha(1e-9)).abs() < 1e-9);
+    }
+
+    /// Ten items of three raters with gaps.
+    fn gaps() -> Vec<(String, &'static str, &'static str)> {
+        let rows = ["11.", "223", "333", "121", ".11", "2..", "333", "222", "131", "111"];
+        let label = |letter: char| ["1", "2", "3"].into_iter().find(|label| label.starts_with(letter)).unwrap_or("");
+        let item = |(place, row): (usize, &&'static str)| {
+            let cells = ["x", "y", "z"]
+                .into_iter()
+                .zip(row.chars())
+                .map(move |(rater, letter)| (format!("i{place}"), rater, label(letter)));
+            cells.collect::<Vec<_>>()
+        };
+        rows.iter().enumerate().flat_map(item).collect()
+    }
+
+    #[test]
+    fn a_finite_population_narrows_the_interval_as_in_irrcac() {
+        let rows = gaps();
+        let rows: Vec<(&str, &str, &str)> =
+            rows.iter().map(|(item, rater, label)| (item.as_str(), *rater, *label)).collect();
+        let params = |more: Value| {
+            let mut params =
+                json!({"annotators": ["x", "y", "z"], "labels": ["1", "2", "3"], "weights": "quadratic", "conf": 0.9});
+            params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            params
+        };
+        // irrCAC 0.4.4: CAC(weights="quadratic", confidence_level=.9, N=50).
+        for (name, value, se, part, low) in [
+            ("gwet_ac", 0.6815286624204, 0.226713630138, 0.2027788353657, 0.3098121568431),
+            ("krippendorff_alpha_cac", 0.6909871244635, 0.214405041022, 0.1917696985775, 0.3343821578173),
+            ("conger_kappa", 0.6942675159236, 0.2206235771091, 0.1973317263421, 0.3325361763431),
+        ] {
+            let close = |found: &Value, expected: f64| {
+                assert!((found.as_f64().unwrap() - expected).abs() < 1e-10, "{name}: {found}")
+            };
+            let whole = found(name, &rows, params(json!({})));
+            close(&whole["value"], value);
+            close(&whole["se"], se);
+            let part_of = found(name, &rows, params(json!({"population": 50})));
+            close(&part_of["se"], part);
+            close(&part_of["ci_low"], low);
+            let alone = found(name, &rows, params(json!({"cluster": "item"})));
+            close(&alone["se"], se);
+        }
     }
 }
