@@ -45,28 +45,11 @@ pub fn coincidences(counts: &[f64]) -> Vec<f64> {
     (0..q * q).map(|cell| pairs(cell / q, cell % q)).collect()
 }
 
-/// Adds what an item's ratings add to the coincidence matrix (by row): for many labels, where [`coincidences`] would be mostly zeros.
-pub fn add_coincidences(row: &[Option<usize>], labels: usize, sums: &mut [f64]) {
-    let ratings: Vec<usize> = row.iter().flatten().copied().collect();
-    for (place, &c) in ratings.iter().enumerate() {
-        for (other, &d) in ratings.iter().enumerate() {
-            if place != other {
-                sums[c * labels + d] += 1.0 / (ratings.len() as f64 - 1.0);
-            }
-        }
-    }
-}
-
-/// Krippendorff's alpha (2004) from a coincidence matrix: α = 1 − (N − 1) Σ o_cd δ²_cd / Σ n_c n_d δ²_cd.
-pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) -> Value {
-    let counts: Vec<f64> = coincidences.chunks(labels.max(1)).map(|row| row.iter().sum()).collect();
-    let total: f64 = counts.iter().sum();
-    if total <= TINY {
-        return Err(Undefined::NoItems);
-    }
+/// δ² between labels that occur `counts` times.
+fn distances<'m>(counts: &'m [f64], metric: &'m Metric) -> impl Fn(usize, usize) -> f64 + 'm {
     let mut up_to = vec![0.0];
     counts.iter().for_each(|count| up_to.push(up_to[up_to.len() - 1] + count));
-    let distance = |c: usize, d: usize| match metric {
+    move |c, d| match metric {
         Metric::Nominal => f64::from(c != d),
         Metric::Ordinal => {
             let (low, high) = (c.min(d), c.max(d));
@@ -75,23 +58,56 @@ pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) 
         Metric::Interval(x) => (x[c] - x[d]).powi(2),
         Metric::Ratio(x) if x[c] + x[d] == 0.0 => 0.0,
         Metric::Ratio(x) => ((x[c] - x[d]) / (x[c] + x[d])).powi(2),
-    };
-    let (mut observed, mut expected, mut farthest) = (0.0, 0.0, 0.0_f64);
+    }
+}
+
+/// 1 − (N − 1) Σ o_cd δ²_cd / Σ n_c n_d δ²_cd from label counts n_c and the sum Σ o_cd δ²_cd.
+fn alpha(counts: &[f64], observed: f64, distance: impl Fn(usize, usize) -> f64) -> Value {
+    let total: f64 = counts.iter().sum();
+    if total <= TINY {
+        return Err(Undefined::NoItems);
+    }
     // Sums from which a cluster was taken leave rounding behind where a label is no longer used.
-    let used = |label: usize| counts[label] > TINY * total;
-    for c in (0..labels).filter(|&c| used(c)) {
-        for d in (0..labels).filter(|&d| d != c && used(d)) {
-            let distance = distance(c, d);
-            observed += coincidences[c * labels + d] * distance;
-            expected += counts[c] * counts[d] * distance;
+    let used: Vec<usize> = (0..counts.len()).filter(|&label| counts[label] > TINY * total).collect();
+    let (mut expected, mut farthest) = (0.0, 0.0_f64);
+    for (place, &c) in used.iter().enumerate() {
+        for &d in &used[..place] {
+            let (distance, back) = (distance(c, d), distance(d, c));
+            expected += counts[c] * counts[d] * (distance + back);
             farthest = farthest.max(distance);
         }
     }
-    if farthest == 0.0 || expected < TINY * total * total * farthest {
+    if expected <= TINY * total * total * farthest {
         Err(Undefined::OneLabelUsed)
     } else {
         Ok(1.0 - (total - 1.0) * observed / expected)
     }
+}
+
+/// Krippendorff's alpha (2004) from a coincidence matrix by row.
+pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) -> Value {
+    let counts: Vec<f64> = coincidences.chunks(labels.max(1)).map(|row| row.iter().sum()).collect();
+    let distance = distances(&counts, metric);
+    let observed =
+        (0..coincidences.len()).map(|cell| coincidences[cell] * distance(cell / labels, cell % labels)).sum();
+    alpha(&counts, observed, &distance)
+}
+
+/// Krippendorff's alpha of a panel: the same number without the matrix, which scores of many different values would make huge.
+pub fn panel_alpha(panel: &Panel, metric: &Metric) -> Value {
+    let units: Vec<Vec<usize>> = (panel.rows.iter())
+        .map(|row| row.iter().flatten().copied().collect::<Vec<usize>>())
+        .filter(|unit| unit.len() >= 2)
+        .collect();
+    let mut counts = vec![0.0; panel.labels];
+    units.iter().flatten().for_each(|&label| counts[label] += 1.0);
+    let distance = distances(&counts, metric);
+    let within = |unit: &Vec<usize>| -> f64 {
+        let pairs = unit.iter().enumerate().flat_map(|(place, &c)| unit[..place].iter().map(move |&d| (c, d)));
+        pairs.map(|(c, d)| if c == d { 0.0 } else { distance(c, d) + distance(d, c) }).sum::<f64>()
+            / (unit.len() as f64 - 1.0)
+    };
+    alpha(&counts, units.iter().map(within).sum(), &distance)
 }
 
 /// A coefficient of Gwet's family (2014): how chance agreement is modelled.

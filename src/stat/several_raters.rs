@@ -159,12 +159,9 @@ fn krippendorff_alpha(input: &Input) -> Computed {
         "interval" => Metric::Interval(input.values(&labels)?),
         _ => Metric::Ratio(input.values(&labels)?),
     };
-    let q = labels.len();
-    let mut sums = vec![0.0; q * q];
     let panel = panel(input, &raters, &items, &labels);
-    panel.rows.iter().for_each(|row| multi::add_coincidences(row, q, &mut sums));
     let mut figures = Figures::new();
-    figures.number("alpha", multi::krippendorff_alpha(&sums, q, &metric));
+    figures.number("alpha", multi::panel_alpha(&panel, &metric));
     let paired = panel.rows.iter().filter(|row| row.iter().flatten().count() >= 2).count();
     figures.value("n", json!(paired));
     Ok(figures.finish())
@@ -218,9 +215,7 @@ fn self_consistency(input: &Input) -> Computed {
     let items: Vec<usize> = (0..input.ratings.items().len()).collect();
     let panel = panel(input, &samples, &items, &labels);
     let (mut tied, mut plurality, mut shares, mut entropies) = (vec![], vec![], vec![], vec![]);
-    let mut sums = vec![0.0; labels.len() * labels.len()];
     for (&item, row) in items.iter().zip(&panel.rows) {
-        multi::add_coincidences(row, labels.len(), &mut sums);
         let counts = multi::counts(row, labels.len());
         let (total, most) = (counts.iter().sum::<f64>(), counts.iter().copied().fold(0.0, f64::max));
         if total == 0.0 {
@@ -247,7 +242,7 @@ fn self_consistency(input: &Input) -> Computed {
     figures.value("plurality", Value::Array(plurality));
     figures.value("share", Value::Array(shares));
     figures.value("entropy_nats", Value::Array(entropies));
-    figures.number("alpha", multi::krippendorff_alpha(&sums, labels.len(), &Metric::Nominal));
+    figures.number("alpha", multi::panel_alpha(&panel, &Metric::Nominal));
     figures.value("note", "agreement of a model with itself is no bound of its agreement with anybody else");
     Ok(figures.finish())
 }
