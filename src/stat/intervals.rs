@@ -16,6 +16,11 @@ type Computed = Result<Map<String, Value>, StatError>;
 /// Replicates if the parameters do not say: enough for ends that are steady to the third decimal.
 const REPLICATES: u64 = 50_000;
 
+/// The same with more clusters than [`MANY_CLUSTERS`], whose draws take their time.
+const REPLICATES_OF_MANY: u64 = 10_000;
+
+const MANY_CLUSTERS: usize = 2_000;
+
 /// The family.
 pub(super) const ALL: &[Statistic] = &[
     Statistic {
@@ -155,8 +160,9 @@ fn kappa_difference(input: &Input) -> Computed {
 }
 
 /// How to resample: the parameters `replicates` and `seed`.
-fn resampling(input: &Input) -> Result<Resampling, StatError> {
-    let replicates = u32::try_from(input.params.count_or("replicates", REPLICATES)?).ok();
+fn resampling(input: &Input, clusters: usize) -> Result<Resampling, StatError> {
+    let default = if clusters > MANY_CLUSTERS { REPLICATES_OF_MANY } else { REPLICATES };
+    let replicates = u32::try_from(input.params.count_or("replicates", default)?).ok();
     let replicates = replicates.filter(|replicates| (1..=10_000_000).contains(replicates));
     Ok(Resampling {
         replicates: replicates
@@ -184,9 +190,10 @@ fn kappa_difference_bootstrap(input: &Input) -> Computed {
 }
 
 fn bootstrap(input: &Input, rows: &Rows, figures: &mut Figures) -> Result<(), StatError> {
-    let resampling = resampling(input)?;
+    let sample = rows.sample();
+    let resampling = resampling(input, sample.sums.clusters())?;
     let confidence = input.params.confidence()?;
-    let resampled = Resampled::with_bootstrap(&rows.sample(), resampling);
+    let resampled = Resampled::with_bootstrap(&sample, resampling);
     let because = |reason: NoInterval| match (resampled.value(0), reason) {
         (Err(undefined), _) => undefined.to_string(),
         (Ok(_), NoInterval::TooFewClusters { .. }) => FEW.to_owned(),

@@ -110,10 +110,13 @@ fn family(input: &Input, which: Family) -> Computed {
     let population = input.params.get(name).map(|_| input.params.number(name)).transpose()?;
     let clusters = input.clusters(items.iter().copied())?;
     let mut figures = Figures::new();
-    let found = match multi::family(&panel(input, &raters, &items, &labels), which, &weights) {
+    let panel = panel(input, &raters, &items, &labels);
+    let found = match multi::family(&panel, which, &weights) {
         Ok(found) => found,
         Err(reason) => {
-            for key in ["value", "pa", "pe", "se", "ci_low", "ci_high"] {
+            figures.undefined("value", reason);
+            figures.number("pa", multi::observed_agreement(&panel, which, &weights));
+            for key in ["pe", "se", "ci_low", "ci_high"] {
                 figures.undefined(key, reason);
             }
             return Ok(figures.finish());
