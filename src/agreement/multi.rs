@@ -62,26 +62,39 @@ fn distances<'m>(counts: &'m [f64], metric: &'m Metric) -> impl Fn(usize, usize)
 }
 
 /// 1 − (N − 1) Σ o_cd δ²_cd / Σ n_c n_d δ²_cd from label counts n_c and the sum Σ o_cd δ²_cd.
-fn alpha(counts: &[f64], observed: f64, distance: impl Fn(usize, usize) -> f64) -> Value {
+fn alpha(counts: &[f64], observed: f64, metric: &Metric) -> Value {
     let total: f64 = counts.iter().sum();
     if total <= TINY {
         return Err(Undefined::NoItems);
     }
     // Sums from which a cluster was taken leave rounding behind where a label is no longer used.
     let used: Vec<usize> = (0..counts.len()).filter(|&label| counts[label] > TINY * total).collect();
-    let (mut expected, mut farthest) = (0.0, 0.0_f64);
-    for (place, &c) in used.iter().enumerate() {
-        for &d in &used[..place] {
-            let (distance, back) = (distance(c, d), distance(d, c));
-            expected += counts[c] * counts[d] * (distance + back);
-            farthest = farthest.max(distance);
+    let (expected, farthest) = match metric {
+        Metric::Interval(x) => squares_apart(used.iter().map(|&label| (counts[label], x[label])), total),
+        _ => {
+            let distance = distances(counts, metric);
+            let (mut expected, mut farthest) = (0.0, 0.0_f64);
+            for (place, &c) in used.iter().enumerate() {
+                for &d in &used[..place] {
+                    expected += 2.0 * counts[c] * counts[d] * distance(c, d);
+                    farthest = farthest.max(distance(c, d));
+                }
+            }
+            (expected, farthest)
         }
-    }
+    };
     if expected <= TINY * total * total * farthest {
         Err(Undefined::OneLabelUsed)
     } else {
         Ok(1.0 - (total - 1.0) * observed / expected)
     }
+}
+
+/// Σ n_c n_d (x_c − x_d)² = 2N Σ n_c (x_c − x̄)², in one pass over however many values, and the largest (x_c − x_d)².
+fn squares_apart(values: impl Iterator<Item = (f64, f64)> + Clone, total: f64) -> (f64, f64) {
+    let mean = values.clone().map(|(count, x)| count * x).sum::<f64>() / total;
+    let (low, high) = values.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, x)| (l.min(x), h.max(x)));
+    (2.0 * total * values.map(|(count, x)| count * (x - mean).powi(2)).sum::<f64>(), (high - low).powi(2))
 }
 
 /// Krippendorff's alpha (2004) from a coincidence matrix by row.
@@ -90,7 +103,7 @@ pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) 
     let distance = distances(&counts, metric);
     let observed =
         (0..coincidences.len()).map(|cell| coincidences[cell] * distance(cell / labels, cell % labels)).sum();
-    alpha(&counts, observed, &distance)
+    alpha(&counts, observed, metric)
 }
 
 /// Krippendorff's alpha of a panel: the same number without the matrix, which scores of many different values would make huge.
@@ -107,7 +120,7 @@ pub fn panel_alpha(panel: &Panel, metric: &Metric) -> Value {
         pairs.map(|(c, d)| if c == d { 0.0 } else { distance(c, d) + distance(d, c) }).sum::<f64>()
             / (unit.len() as f64 - 1.0)
     };
-    alpha(&counts, units.iter().map(within).sum(), &distance)
+    alpha(&counts, units.iter().map(within).sum(), metric)
 }
 
 /// A coefficient of Gwet's family (2014): how chance agreement is modelled.

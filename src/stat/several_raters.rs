@@ -108,7 +108,8 @@ fn family(input: &Input, which: Family) -> Computed {
     let confidence = input.params.confidence()?;
     let name = if input.params.get("N").is_some() { "N" } else { "population" };
     let population = input.params.get(name).map(|_| input.params.number(name)).transpose()?;
-    let clusters = input.clusters(items.iter().copied())?;
+    let rated = |item: &usize| raters.iter().any(|&rater| input.ratings.label(*item, rater).is_some());
+    let clusters = input.clusters(items.iter().copied().filter(rated))?;
     let mut figures = Figures::new();
     let panel = panel(input, &raters, &items, &labels);
     let found = match multi::family(&panel, which, &weights) {
