@@ -83,7 +83,7 @@ fn alpha(counts: &[f64], observed: f64, metric: &Metric) -> Value {
             (expected, farthest)
         }
     };
-    if expected <= TINY * total * total * farthest {
+    if farthest == 0.0 || expected <= TINY * total * total * farthest {
         Err(Undefined::OneLabelUsed)
     } else {
         Ok(1.0 - (total - 1.0) * observed / expected)

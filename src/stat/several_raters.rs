@@ -305,6 +305,10 @@ mod tests {
             found("krippendorff_alpha", &rows, json!({"level": "interval"}))["alpha"].as_f64().unwrap()
         };
         assert!((alpha(1.0) - alpha(1e-9)).abs() < 1e-9);
+        let same: Vec<String> = (0..7).map(|place| format!("i{place}")).collect();
+        let same: Vec<(&str, &str, &str)> =
+            same.iter().flat_map(|i| [(i.as_str(), "x", "0.1"), (i, "y", "0.1")]).collect();
+        assert_eq!(found("krippendorff_alpha", &same, json!({"level": "interval"}))["alpha"], Value::Null);
     }
 
     /// Ten items of three raters with gaps.
