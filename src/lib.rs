@@ -56,5 +56,6 @@ pub mod agreement;
 pub mod report;
 pub mod config;
 pub mod evaluation;
+pub mod estimate;
 pub mod summary;
 pub mod cli;
