@@ -99,7 +99,7 @@ pub fn rogan_gladen(counts: BinaryCounts, alpha: f64) -> Result<RoganGladen, NoC
         rate: q,
         unclipped,
         estimate: unclipped.clamp(0.0, 1.0),
-        se: delta_se(q, n, unclipped.clamp(0.0, 1.0), (se, m1), (sp, m0)),
+        se: delta_se(q, n, unclipped, (se, m1), (sp, m0)),
         low: (p_z + shift - half).clamp(0.0, 1.0),
         high: (p_z + shift + half).clamp(0.0, 1.0),
     })

@@ -75,3 +75,10 @@ fn two_raters_several_raters_and_scores_are_as_the_references_have_them() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(numbers > 1000, "only {numbers} figures were checked");
 }
+
+#[test]
+fn corrections_are_as_the_references_have_them() {
+    let (numbers, wrong) = run(&["g"]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(numbers >= 50, "only {numbers} figures were checked");
+}
