@@ -12,6 +12,7 @@
 //!
 //! Formulas take plain numbers and give a number, or [`NoCorrection`] with the reason. [`linear`], [`regression`] and [`draw`] are what they need.
 
+pub mod correct;
 pub mod design;
 pub mod draw;
 pub mod linear;
@@ -19,6 +20,8 @@ pub mod misclassification;
 pub mod poststratified;
 pub mod ppi;
 pub mod regression;
+pub mod sessions;
+pub mod spread;
 
 /// Why there is no corrected number. It never stands for 0.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -89,3 +92,5 @@ pub enum NoCorrection {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod simulated;
