@@ -10,6 +10,8 @@
 //! | DSL (AIPW) | [`mod@design`] | every unit's probability of being gold is known |
 //! | Rogan–Gladen, matrix inversion | [`mod@misclassification`] | gold is of other units, and the model errs there as it does here |
 //!
+//! [`mod@correct`] takes the decision, with its guards; [`of_run`] brings a run, its gold and groups of sessions to it.
+//!
 //! Formulas take plain numbers and give a number, or [`NoCorrection`] with the reason. [`linear`], [`regression`] and [`draw`] are what they need.
 
 pub mod correct;
@@ -17,6 +19,8 @@ pub mod design;
 pub mod draw;
 pub mod linear;
 pub mod misclassification;
+pub mod numbers;
+pub mod of_run;
 pub mod poststratified;
 pub mod ppi;
 pub mod regression;
