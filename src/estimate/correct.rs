@@ -250,6 +250,16 @@ impl Correction {
                 "{unseen:.0} {whose}, and no gold on any of them: nothing is known there (one half, with a wide interval); label some"
             ));
         }
+        if self.target == Target::TheseUnits && found.gold == found.units {
+            let known = Spread::Drawn(vec![Drawn { draws: vec![value; 2], clusters: None }]);
+            return found.with(
+                value,
+                known,
+                "share of gold, which is of all units",
+                "nothing is left to estimate",
+                true,
+            );
+        }
         let posterior = |resampling: Resampling| Drawn {
             draws: poststratified::posterior(&counts, self.target, resampling.replicates, resampling.seed)
                 .into_iter()

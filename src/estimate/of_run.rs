@@ -362,7 +362,7 @@ impl RunEstimation<'_> {
             let estimate = |label: usize| {
                 let mut corrected = match design {
                     Design::OtherUnits => correction.share_from_elsewhere(&of_group, label, &elsewhere),
-                    _ => correction.share(&of_group, label, labels.len(), (at * labels.len() + label) as u64),
+                    _ => correction.share(&of_group, label, labels.len(), at as u64),
                 };
                 corrected.bound(of_group.len(), members.len(), (0.0, 1.0));
                 Named { what: labels[label].clone(), corrected }

@@ -15,6 +15,7 @@ mod context;
 mod copies;
 mod cost;
 mod entire;
+mod estimate;
 mod entire_odd;
 mod damage;
 mod entire_oracle;
