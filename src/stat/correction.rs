@@ -1,9 +1,9 @@
 //! Shares, means and differences of a model's labels, corrected by gold. The formulas are in [`crate::estimate`]; here variances and quantiles
 //! are those of the reference implementations (1/n and normal).
 
-use super::{Figures, Input, Labels, StatError, Statistic};
-use crate::estimate::misclassification::{self, BinaryCounts};
-use crate::estimate::poststratified::{self, Counts, Target};
+mod shares;
+
+use super::{Figures, Input, StatError, Statistic};
 use crate::estimate::ppi::{self, Convention, Lambda, Parts, RegressionParts, Stratum};
 use crate::estimate::{NoCorrection, design};
 use serde_json::{Map, Value};
@@ -50,32 +50,32 @@ pub(super) const ALL: &[Statistic] = &[
     Statistic {
         name: "poststratified_shares",
         summary: "shares of all labels, post-stratified on the model's label",
-        compute: poststratified_shares,
+        compute: shares::poststratified_shares,
     },
     Statistic {
         name: "poststratified_prevalence",
         summary: "share of one label, post-stratified on the model's label",
-        compute: poststratified_prevalence,
+        compute: shares::poststratified_prevalence,
     },
     Statistic {
         name: "poststratified_jeffreys",
         summary: "interval of the post-stratified share from a Jeffreys posterior",
-        compute: poststratified_jeffreys,
+        compute: shares::poststratified_jeffreys,
     },
     Statistic {
         name: "rogan_gladen",
         summary: "share of a label corrected by sensitivity and specificity, Lang–Reiczigel interval",
-        compute: rogan_gladen,
+        compute: shares::rogan_gladen,
     },
     Statistic {
         name: "rogan_gladen_bootstrap",
         summary: "bootstrap interval of the same that resamples the gold alone",
-        compute: rogan_gladen_bootstrap,
+        compute: shares::rogan_gladen_bootstrap,
     },
     Statistic {
         name: "confusion_inversion",
         summary: "shares of all labels by the inverted confusion matrix",
-        compute: confusion_inversion,
+        compute: shares::confusion_inversion,
     },
 ];
 
@@ -289,6 +289,11 @@ fn ppi_difference(input: &Input) -> Result<Map<String, Value>, StatError> {
     let (a, b) = (mean(of_first), mean(of_second));
     let mut figures = Figures::new();
     for (value, found) in [(first, &a), (second, &b)] {
+        // `x1|…` also where the column says 1.0.
+        let value = match value.trim().parse::<f64>() {
+            Ok(number) if number.fract() == 0.0 => format!("{number:.0}"),
+            _ => value.clone(),
+        };
         push_mean(&mut figures, &format!("{name}{value}|"), found, &WHOLE);
         push_mean(&mut figures, &format!("{value}|"), found, &WHOLE);
     }
@@ -440,176 +445,6 @@ fn dsl_ols(input: &Input) -> Result<Map<String, Value>, StatError> {
             .map_err(NoCorrection::to_string)
             .and_then(|fit| fit.cluster.as_ref().map(|errors| errors[at]).ok_or_else(|| "a single cluster".to_owned()));
         figures.number(format!("se_cluster_{name}"), clustered);
-    }
-    Ok(figures.finish())
-}
-
-/// Counts of gold by the model's label, over these labels.
-fn label_counts(items: &[Item<'_>], labels: &Labels) -> Counts {
-    let mut counts = Counts { gold: vec![vec![0.0; labels.len()]; labels.len()], all: vec![0.0; labels.len()] };
-    for (_, gold, guess) in items {
-        let Some(k) = labels.place(guess) else { continue };
-        counts.all[k] += 1.0;
-        if let Some(j) = gold.and_then(|gold| labels.place(gold)) {
-            counts.gold[k][j] += 1.0;
-        }
-    }
-    counts
-}
-
-fn all_label_counts(input: &Input) -> Result<(Counts, Labels, Vec<Item<'_>>), StatError> {
-    let labels = input.labels(&[input.annotator("gold")?, input.annotator("llm")?])?;
-    let items = answered(input)?;
-    Ok((label_counts(&items, &labels), labels, items))
-}
-
-/// The counts of the label `positive` against the rest, in this order.
-fn positive_counts(input: &Input) -> Result<(Counts, Vec<Item<'_>>), StatError> {
-    let positive = input.params.text("positive")?;
-    let items = answered(input)?;
-    let mut counts = Counts { gold: vec![vec![0.0; 2]; 2], all: vec![0.0; 2] };
-    for (_, gold, guess) in &items {
-        let k = usize::from(*guess != positive);
-        counts.all[k] += 1.0;
-        if let Some(gold) = gold {
-            counts.gold[k][usize::from(*gold != positive)] += 1.0;
-        }
-    }
-    Ok((counts, items))
-}
-
-fn poststratified_shares(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let (counts, labels, _) = all_label_counts(input)?;
-    let mut figures = Figures::new();
-    let found = poststratified::shares(&counts, labels.names());
-    match &found {
-        Ok(shares) => figures.value("shares", shares.clone()),
-        Err(reason) => figures.undefined("shares", reason),
-    }
-    for (at, label) in labels.names().iter().enumerate() {
-        figures.number(format!("{label}|share"), found.as_ref().map(|shares| shares[at]));
-    }
-    Ok(figures.finish())
-}
-
-fn poststratified_prevalence(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let (counts, _) = positive_counts(input)?;
-    let positive = input.params.text("positive")?.to_owned();
-    let labels = [positive.clone(), format!("not {positive}")];
-    let mut figures = Figures::new();
-    let rate = |k: usize| {
-        let row = &counts.gold[k];
-        let reason = NoCorrection::LabelWithoutGold { label: labels[k].clone() };
-        if row.iter().sum::<f64>() > 0.0 { Ok(row[0] / (row[0] + row[1])) } else { Err(reason) }
-    };
-    figures.number("ppv", rate(0));
-    figures.number("for", rate(1));
-    figures.number::<&str>("llm_rate_all", Ok(counts.all[0] / (counts.all[0] + counts.all[1])));
-    figures.number("estimate", poststratified::shares(&counts, &labels).map(|shares| shares[0]));
-    Ok(figures.finish())
-}
-
-/// Draws or replicates: the parameter, at least what the figures need to be steady.
-fn replicates(input: &Input, least: u32) -> Result<u32, StatError> {
-    let wanted = input.params.count_or("replicates", u64::from(least))?;
-    u32::try_from(wanted).map_err(|_| input.params.wrong("replicates", "a count below 2³²")).map(|count| count.max(200))
-}
-
-fn poststratified_jeffreys(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let (counts, _) = positive_counts(input)?;
-    let target = match input.params.one_of("population", &["infinite", "finite"])? {
-        "finite" => Target::TheseUnits,
-        _ => Target::Population,
-    };
-    let draws =
-        poststratified::posterior(&counts, target, replicates(input, 100_000)?, input.params.count_or("seed", 1)?);
-    let of_label: Vec<f64> = draws.iter().map(|shares| shares[0]).collect();
-    let (low, high) = crate::estimate::draw::central(&of_label, alpha(input)?);
-    let mut figures = Figures::new();
-    let known = counts.gold.iter().flatten().sum::<f64>() > 0.0;
-    figures.optional("low", known.then_some(low), NoCorrection::NoGold);
-    figures.optional("high", known.then_some(high), NoCorrection::NoGold);
-    Ok(figures.finish())
-}
-
-/// Counts for the correction by sensitivity and specificity: the units to be corrected are those without gold.
-fn misclassification_counts(input: &Input) -> Result<BinaryCounts, StatError> {
-    let (counts, items) = positive_counts(input)?;
-    let positive = input.params.text("positive")?;
-    let all = all_are_unlabelled(input)?;
-    let target = || items.iter().filter(|(_, gold, _)| all || gold.is_none());
-    let [[hits, alarms], [misses, rejections]] = [0, 1].map(|k| [counts.gold[k][0], counts.gold[k][1]]);
-    Ok(BinaryCounts {
-        hits,
-        positive: hits + misses,
-        rejections,
-        negative: rejections + alarms,
-        flagged: target().filter(|(.., guess)| *guess == positive).count() as f64,
-        units: target().count() as f64,
-    })
-}
-
-fn rogan_gladen(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let counts = misclassification_counts(input)?;
-    let found = misclassification::rogan_gladen(counts, alpha(input)?);
-    let found = found.as_ref();
-    let mut figures = Figures::new();
-    figures.number::<&str>("sensitivity", Ok(counts.hits / counts.positive));
-    figures.number::<&str>("specificity", Ok(counts.rejections / counts.negative));
-    figures.number::<&str>("llm_rate", Ok(counts.flagged / counts.units));
-    figures.number("estimate_unclipped", found.map(|found| found.unclipped));
-    figures.number("estimate", found.map(|found| found.estimate));
-    figures.number("se_delta", found.map(|found| found.se));
-    figures.interval("lang_reiczigel", found.map(|found| (found.low, found.high)));
-    Ok(figures.finish())
-}
-
-fn rogan_gladen_bootstrap(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let counts = misclassification_counts(input)?;
-    let (_, items) = positive_counts(input)?;
-    let positive = input.params.text("positive")?;
-    let gold: Vec<(bool, bool)> =
-        items.iter().filter_map(|(_, gold, guess)| Some(((*gold)? == positive, *guess == positive))).collect();
-    let found = misclassification::rogan_gladen_bootstrap(
-        &gold,
-        counts.flagged / counts.units,
-        alpha(input)?,
-        replicates(input, 20_000)?,
-        input.params.count_or("seed", 1)?,
-    );
-    let mut figures = Figures::new();
-    figures.interval("judgy", found.as_ref().map(|(ends, _)| *ends));
-    figures.number("dropped_replicates", found.as_ref().map(|(_, dropped)| *dropped));
-    Ok(figures.finish())
-}
-
-fn confusion_inversion(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let (counts, labels, items) = all_label_counts(input)?;
-    let all = all_are_unlabelled(input)?;
-    let target: Vec<Item<'_>> = items.iter().filter(|(_, gold, _)| all || gold.is_none()).copied().collect();
-    let of_target = label_counts(&target, &labels).all;
-    let sum: f64 = of_target.iter().sum();
-    let model: Vec<f64> = of_target.iter().map(|count| count / sum).collect();
-    // Rows of the counts are the model's labels; the matrix that is inverted has gold in its rows.
-    let by_gold = crate::estimate::linear::transposed(&counts.gold);
-    let found = match sum > 0.0 {
-        true => misclassification::invert(&by_gold, &model, labels.names()),
-        false => Err(NoCorrection::NothingElse),
-    };
-    let mut figures = Figures::new();
-    match &found {
-        Ok(inverted) => {
-            figures.value("shares_unclipped", inverted.unclipped.clone());
-            figures.value("shares", inverted.projected.clone());
-        }
-        Err(reason) => {
-            figures.undefined("shares_unclipped", reason);
-            figures.undefined("shares", reason);
-        }
-    }
-    figures.number("condition", found.as_ref().map(|inverted| inverted.condition));
-    for (at, label) in labels.names().iter().enumerate() {
-        figures.number(format!("{label}|share_unclipped"), found.as_ref().map(|inverted| inverted.unclipped[at]));
     }
     Ok(figures.finish())
 }
