@@ -17,6 +17,7 @@
 pub mod correct;
 pub mod design;
 pub mod draw;
+pub mod error;
 pub mod linear;
 pub mod misclassification;
 pub mod numbers;

@@ -17,6 +17,9 @@ pub const FEWEST_ERRORS: usize = 5;
 /// λ is set to 1 rather than tuned on this much gold or less.
 const MOST_UNTUNED: usize = 30;
 
+/// Fewer sessions with gold than this: intervals are uncertain themselves.
+const FEW_SESSIONS: usize = 20;
+
 /// Fewer gold units than this: normal theory for a mean is doubtful.
 const FEW_SCORES: usize = 50;
 
@@ -163,6 +166,12 @@ impl Corrected {
         };
         if is_share && clip(value) != value {
             self.warnings.push(format!("the formula gives {value:.3}, which is no share; cut to {:.0}", clip(value)));
+        }
+        if self.corrected.low.is_some() && self.is_clustered() && self.gold_sessions < FEW_SESSIONS {
+            let sessions = self.gold_sessions;
+            self.warnings.push(format!(
+                "gold is of {sessions} sessions only: intervals are uncertain themselves below {FEW_SESSIONS}"
+            ));
         }
         self.spread = spread;
         self

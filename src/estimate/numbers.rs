@@ -88,6 +88,8 @@ pub struct FieldEstimates {
     pub differences: Vec<Difference>,
     /// All shares at once by the inverted confusion matrix, for gold of other units.
     pub inversion: Option<Inversion>,
+    /// What to know about all of its numbers.
+    pub warnings: Vec<String>,
 }
 
 /// The numbers of a group.

@@ -1,6 +1,7 @@
 //! A run's shares and means, corrected: takes a run, gold and perhaps groups of units, gives numbers field by field.
 
 use super::correct::{Correction, Design, Labelled, difference};
+use super::error::EstimateError;
 use super::misclassification::{self, MOST_CONDITION};
 use super::numbers::{
     Difference, FieldEstimates, GoldUsed, GroupEstimates, Inversion, Named, RunEstimates, UnitCounts,
@@ -16,79 +17,13 @@ use crate::gold::{Gold, GoldRow, Split};
 use crate::run::vote::Voting;
 use crate::run::{Annotation, Status};
 use crate::unit::UnitId;
-use miette::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
 
 /// What a collapse leaves out is a label of its own here: shares are of all units.
 const DROPPED: &str = "(dropped)";
 
 /// Up to so many groups all pairs are compared; more are compared with the first.
 const MOST_PAIRED_GROUPS: usize = 4;
-
-/// Why nothing of a run can be corrected.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-pub enum EstimateError {
-    /// Nobody knows how the gold was drawn.
-    #[error("{path} does not say how its units were drawn, so nothing can be corrected by it", path = path.display())]
-    #[diagnostic(help(
-        "gold that was picked by hand is biased in ways that no formula sees. `interrater sample {task}` draws units and records their \
-         probabilities (column `probability`); if this gold was drawn at random from the run's units, say so with --assume-random. \
-         `interrater agree --task {task}` needs no such thing"
-    ))]
-    UnknownDesign {
-        /// The gold file.
-        path: PathBuf,
-        /// The task.
-        task: String,
-    },
-    /// Some gold has a probability, some has none.
-    #[error("{path}: {missing} of {rows} gold units have no probability", path = path.display())]
-    #[diagnostic(help(
-        "fill in the column `probability` for the units that were drawn; leave units that were picked by hand out of this file"
-    ))]
-    SomeProbabilities {
-        /// The gold file.
-        path: PathBuf,
-        /// Rows without.
-        missing: usize,
-        /// All rows.
-        rows: usize,
-    },
-    /// The run was made with another codebook than the gold is read by.
-    #[error("run `{run}` was made with another version of the codebook of `{task}` than the one here")]
-    #[diagnostic(help("annotate again with this version, or name the folder of the older one in [paths] prompts"))]
-    OtherCodebook {
-        /// The run.
-        run: String,
-        /// The task.
-        task: String,
-    },
-    /// Gold and the rater's answers do not meet.
-    #[error("no gold unit of {path} has an answer of {rater}", path = path.display())]
-    #[diagnostic(help(
-        "where gold is of other sessions than the run, annotate those too, with the same model and codebook: the run of them tells how the model errs"
-    ))]
-    NoOverlap {
-        /// The gold file.
-        path: PathBuf,
-        /// The rater.
-        rater: String,
-    },
-    /// The field is not there, or has no gold.
-    #[error("task `{task}` has no {what} `{name}` with gold")]
-    #[diagnostic(help("it has: {known}"))]
-    NotThere {
-        /// The task.
-        task: String,
-        /// `field` or `collapse`.
-        what: &'static str,
-        /// The name asked for.
-        name: String,
-        /// Those that there are.
-        known: String,
-    },
-}
 
 /// What is estimated from what.
 pub struct RunEstimation<'a> {
@@ -135,6 +70,10 @@ impl RunEstimation<'_> {
         }
         let gold: Vec<&GoldRow> =
             self.gold.adjudicated().filter(|row| self.split.is_none() || row.split == self.split).collect();
+        if gold.is_empty() {
+            let part = if self.split.is_some() { " in this split" } else { "" };
+            return Err(EstimateError::NotAdjudicated { path: self.gold.path.clone(), part: part.to_owned() });
+        }
         let rows = voted(self.codebook, self.run);
         let asked: Vec<&Annotation> = rows.iter().filter(|row| row.status != Status::Skipped).collect();
         let own: BTreeSet<&str> = asked.iter().map(|row| row.unit.as_str()).collect();
@@ -199,6 +138,17 @@ impl RunEstimation<'_> {
             warnings: vec![],
         };
         found.tell(self, &gold);
+        if let Some((name, groups)) = self.groups {
+            let mut of_session: HashMap<usize, &String> = HashMap::new();
+            let mixed = units.iter().filter_map(|unit| Some((unit.session, groups.get(unit.unit)?)));
+            let is_mixed =
+                mixed.into_iter().any(|(session, group)| *of_session.entry(session).or_insert(group) != group);
+            if is_mixed {
+                found.warnings.push(format!(
+                    "units of one session are in several groups of `{name}`: differences are taken as if they were independent"
+                ));
+            }
+        }
         Ok(found)
     }
 
@@ -252,6 +202,23 @@ impl RunEstimation<'_> {
                 })
             }
         }
+    }
+
+    /// Whether the recorded probability fits the number of gold units: else gold is missing, or was drawn from other units.
+    fn probability_fits(&self, drawn: &[(Option<f64>, Option<usize>)], design: Design, units: usize) -> Vec<String> {
+        let Some(p) = drawn.first().and_then(|(p, _)| *p).filter(|_| design == Design::EqualProbability) else {
+            return vec![];
+        };
+        let (gold, expected) = (drawn.len() as f64, p * units as f64);
+        let off = (gold - expected).abs();
+        // Whole sessions may have been drawn, whose number varies more than that of units: small differences say nothing.
+        if off <= 3.0 * (expected * (1.0 - p)).sqrt() || off <= 0.25 * expected {
+            return vec![];
+        }
+        vec![format!(
+            "with a probability of {p:.3}, {expected:.0} of {units} units would be gold; {gold:.0} are: was the gold drawn from these units, and \
+             is all that was drawn labelled?"
+        )]
     }
 
     /// How the gold of these units was drawn: their probabilities, and with each what the design may depend on.
@@ -354,6 +321,7 @@ impl RunEstimation<'_> {
             .collect();
         let design = self.design(&drawn, !others.is_empty())?;
         let correction = self.correction(design);
+        let warnings = self.probability_fits(&drawn, design, rated.iter().filter(|(_, unit)| unit.is_some()).count());
         // Of two labels that are true and false the second says nothing more.
         let shown = if labels == ["true", "false"] { 1 } else { labels.len() };
         let mut groups = vec![];
@@ -377,7 +345,7 @@ impl RunEstimation<'_> {
         let differences = differences(&groups);
         let collapse = collapse.map(|one| one.name.clone());
         let field = column.name.clone();
-        Ok(FieldEstimates { field, collapse, quantity: "share", design, groups, differences, inversion })
+        Ok(FieldEstimates { field, collapse, quantity: "share", design, groups, differences, inversion, warnings })
     }
 
     fn score_field(
@@ -406,6 +374,7 @@ impl RunEstimation<'_> {
             .map(|(_, probability)| (*probability, None))
             .collect();
         let design = self.design(&drawn, !others.is_empty())?;
+        let warnings = self.probability_fits(&drawn, design, rated.iter().filter(|(_, unit)| unit.is_some()).count());
         let ends = self.codebook.field(&column.field).and_then(|field| match &field.kind {
             FieldKind::Score(score) => Some((score.min as f64, score.max as f64)),
             FieldKind::Shares(_) => Some((0.0, 100.0)),
@@ -430,7 +399,16 @@ impl RunEstimation<'_> {
         }
         let differences = differences(&groups);
         let field = column.name.clone();
-        Ok(FieldEstimates { field, collapse: None, quantity: "mean", design, groups, differences, inversion: None })
+        Ok(FieldEstimates {
+            field,
+            collapse: None,
+            quantity: "mean",
+            design,
+            groups,
+            differences,
+            inversion: None,
+            warnings,
+        })
     }
 }
 

@@ -1,6 +1,10 @@
 //! Numbers of reference implementations (ppi-python 0.2.3, statsmodels 0.15) on scores made by whole numbers.
 
+use super::correct::{Correction, Design, Labelled, difference};
+use super::poststratified::Target;
+use super::sessions::ScoreUnit;
 use super::*;
+use crate::agreement::interval::Resampling;
 use misclassification::{BinaryCounts, invert, rogan_gladen};
 use ppi::{Convention, Lambda, Parts, RegressionParts};
 
@@ -158,4 +162,73 @@ fn what_is_undefined_says_why() {
     assert_eq!(mean(&[(1.0, 3.0), (2.0, 3.0)], &[3.0, 3.0]).map(|found| found.lambda), Ok(0.0));
     let unknown = design::Unit { guess: 0.0, gold: Some(1.0), probability: 0.0, cluster: 0 };
     assert_eq!(design::mean(&[unknown, unknown]), Err(NoCorrection::NoProbability));
+}
+
+fn correction(design: Design) -> Correction {
+    Correction { design, target: Target::Population, resampling: Resampling { replicates: 2000, seed: 1 } }
+}
+
+/// Single units: (model's label, gold's, how many).
+fn labelled(cells: &[(usize, Option<usize>, usize)]) -> Vec<Labelled> {
+    let each = cells.iter().flat_map(|&(model, gold, count)| std::iter::repeat_n((model, gold), count));
+    each.enumerate()
+        .map(|(session, (model, gold))| Labelled { session, model, gold, probability: gold.map(|_| 0.1) })
+        .collect()
+}
+
+#[test]
+fn without_an_error_in_gold_there_is_no_normal_interval_but_a_posterior() {
+    let units = labelled(&[(0, Some(0), 10), (1, Some(1), 40), (0, None, 100), (1, None, 350)]);
+    let unequal = correction(Design::UnequalProbability).share(&units, 0, 2, 0);
+    assert_eq!((unequal.gold_errors, unequal.corrected.low), (0, None));
+    let reason = unequal.corrected.undefined.unwrap();
+    assert!(reason.contains("gold and model differ on 0 gold units, fewer than 5"), "{reason}");
+    let alike = correction(Design::EqualProbability).share(&units, 0, 2, 0);
+    near(alike.corrected.value.unwrap(), 0.22);
+    let (low, high) = (alike.corrected.low.unwrap(), alike.corrected.high.unwrap());
+    assert!(low < 0.21 && high > 0.24 && high - low > 0.05, "{low} {high}");
+    let scores: Vec<ScoreUnit> = units
+        .iter()
+        .map(|u| ScoreUnit { session: u.session, guess: u.model as f64, gold: u.gold.map(|g| g as f64) })
+        .collect();
+    assert_eq!(correction(Design::EqualProbability).mean(&scores, &[]).corrected.low, None);
+}
+
+#[test]
+fn a_label_of_the_model_without_gold_is_said_to_be_unknown() {
+    let units = labelled(&[(0, None, 20), (1, Some(1), 30), (1, Some(0), 6), (1, None, 144)]);
+    let found = correction(Design::EqualProbability).share(&units, 0, 2, 0);
+    near(found.corrected.value.unwrap(), 0.1 * 0.5 + 0.9 * 6.0 / 36.0);
+    assert!(
+        found.warnings[0].starts_with("20 units that the model gave this label, and no gold on any of them"),
+        "{:?}",
+        found.warnings
+    );
+    assert!(found.corrected.high.unwrap() - found.corrected.low.unwrap() > 0.15);
+    let labels = ["a", "b"].map(str::to_owned);
+    let counts = poststratified::Counts { gold: vec![vec![0.0, 0.0], vec![6.0, 30.0]], all: vec![20.0, 180.0] };
+    assert_eq!(poststratified::shares(&counts, &labels), Err(NoCorrection::LabelWithoutGold { label: "a".to_owned() }));
+}
+
+#[test]
+fn gold_of_few_sessions_gives_a_number_without_an_interval() {
+    let mut units = labelled(&[(0, Some(0), 20), (0, Some(1), 10), (1, Some(1), 30), (0, None, 100), (1, None, 100)]);
+    units.iter_mut().for_each(|unit| unit.session = if unit.gold.is_some() { unit.session % 4 } else { unit.session });
+    let found = correction(Design::EqualProbability).share(&units, 0, 2, 0);
+    assert_eq!((found.gold_sessions, found.corrected.low), (4, None));
+    assert_eq!(found.corrected.undefined.as_deref(), Some("no interval: gold is of 4 sessions, at least 5 are needed"));
+    let other = correction(Design::EqualProbability).share(&labelled(&[(0, Some(0), 20), (1, Some(1), 20)]), 0, 2, 1);
+    let (raw, between) = difference(&found, &other);
+    assert!(raw.is_some() && between.value.is_some() && between.low.is_none(), "{between:?}");
+    let none = correction(Design::EqualProbability).share(&labelled(&[(0, None, 20)]), 0, 2, 0);
+    assert_eq!((none.corrected.value, none.raw), (None, Some(1.0)));
+    assert_eq!(difference(&found, &none).1.value, None);
+}
+
+#[test]
+fn where_all_units_are_gold_and_no_others_are_meant_nothing_is_left_to_estimate() {
+    let units = labelled(&[(0, Some(0), 20), (0, Some(1), 10), (1, Some(1), 30)]);
+    let these = Correction { target: Target::TheseUnits, ..correction(Design::EqualProbability) };
+    let found = these.share(&units, 0, 2, 0).corrected;
+    assert!(found.low == found.high && (found.value.unwrap() - 1.0 / 3.0).abs() < 1e-12, "{found:?}");
 }

@@ -43,6 +43,7 @@ pub fn estimate_table(found: &RunEstimates) -> String {
         }
         let formulas: Vec<String> = formulas(field);
         out.push_str(&format!("formula: {}; {}\n", formulas.join("; "), field.design.in_words()));
+        field.warnings.iter().for_each(|warning| out.push_str(&format!("warning: {warning}\n")));
     }
     out.push('\n');
     for (note, places) in notes {
