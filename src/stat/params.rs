@@ -34,6 +34,7 @@ const READ: &[&str] = &[
     "llm",
     "map",
     "method",
+    "N",
     "min_humans_per_item",
     "min_items_per_human",
     "order",
