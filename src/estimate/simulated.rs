@@ -6,10 +6,10 @@ use super::poststratified::Target;
 use super::sessions::ScoreUnit;
 use crate::agreement::interval::Resampling;
 
-const CORPORA: u64 = 240;
+const CORPORA: u64 = 200;
 
 fn correction(design: Design, seed: u64) -> Correction {
-    Correction { design, target: Target::Population, resampling: Resampling { replicates: 240, seed } }
+    Correction { design, target: Target::Population, resampling: Resampling { replicates: 200, seed } }
 }
 
 /// Part of the corpora whose interval holds the truth, and the mean distance of the estimate from it.

@@ -48,6 +48,7 @@ mod samples;
 mod sessions;
 mod shard;
 mod stat;
+mod stat_correction;
 mod stops;
 mod unreachable;
 #[cfg(unix)]
