@@ -299,7 +299,7 @@ pub fn regression(parts: RegressionParts<'_>, lambda: Lambda, alpha: f64) -> Res
 /// best at the estimate that has the best λ at 1.
 ///
 /// # Errors
-/// As [`regression`].
+/// As [`regression()`].
 pub fn regression_lambda(parts: RegressionParts<'_>, at: f64) -> Result<f64, NoCorrection> {
     Ok(parts.gradients(&parts.point(at)?, at != 0.0)?.lambda())
 }
