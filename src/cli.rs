@@ -2,10 +2,12 @@
 
 pub mod batch;
 pub mod cache;
+pub mod estimate;
 pub mod sessions;
 
 pub use batch::{Batch, BatchVerb};
 pub use cache::{Cache, CacheVerb};
+pub use estimate::Estimate;
 pub use sessions::{Export, Sessions, SessionsVerb};
 
 use crate::shard::Shard;
@@ -29,6 +31,8 @@ Annotate
 Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
   stat NAME [FILE]   one statistic of a ratings file, as a JSON object; --list names them
+Conclude
+  estimate RUN       shares and means of a run, corrected by gold for the errors of its model; differences of groups
 
 {options}{after-help}";
 
@@ -110,6 +114,12 @@ pub enum Verb {
         interrater agree ratings.csv --labels yes,no --items items.csv"
     )]
     Agree(Agree),
+    /// Shares and means of a run, corrected by gold for the errors of the model that labelled it, with intervals; by groups, with differences.
+    #[command(
+        after_help = "Examples:\n  interrater estimate RUN\n  interrater estimate RUN --by model --collapse binary --split test\n  \
+        interrater estimate RUN --assume-random      # gold without probabilities that was drawn at random all the same"
+    )]
+    Estimate(Estimate),
     /// One statistic of a ratings file, with all its parameters: one JSON object on stdout, null where a figure is undefined.
     #[command(
         arg_required_else_help = true,

@@ -6,6 +6,7 @@ pub mod asking;
 pub mod batch;
 pub mod cache;
 pub mod conclude;
+pub mod estimate;
 mod grouping;
 pub mod init;
 pub mod pager;
@@ -216,6 +217,21 @@ pub enum UsageError {
     #[error("task `{0}` has neither gold nor runs to compare")]
     #[diagnostic(help("`interrater annotate {0}` makes a run; gold is a file of the gold folder"))]
     NothingToCompare(String),
+    /// There is no gold to correct by.
+    #[error("task `{0}` has no gold")]
+    #[diagnostic(help("`interrater sample {0}` draws what humans should label; or name a file with --gold"))]
+    NoGold(String),
+    /// Units cannot be grouped so.
+    #[error("units cannot be grouped by `{by}`: {why}")]
+    #[diagnostic(help("{hint}"))]
+    Grouping {
+        /// The column.
+        by: String,
+        /// Why not.
+        why: String,
+        /// What can be done.
+        hint: String,
+    },
     /// An age is not in its form.
     #[error("`{0}` is no age")]
     #[diagnostic(help("write a number and a unit, such as 90d, 12h, 2w or 6mo"))]

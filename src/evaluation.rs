@@ -67,15 +67,15 @@ pub struct FieldRatings {
 }
 
 /// One column of ratings: a field, or a part of one.
-struct Column {
-    name: String,
-    field: String,
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) field: String,
     part: Part,
     /// Label → collapsed label; a label that it does not name is dropped.
     map: Option<BTreeMap<String, String>>,
-    level: Level,
-    labels: Vec<String>,
-    collapses: Vec<Collapse>,
+    pub(crate) level: Level,
+    pub(crate) labels: Vec<String>,
+    pub(crate) collapses: Vec<Collapse>,
 }
 
 /// Which part of a field's value is rated.
@@ -88,7 +88,7 @@ enum Part {
 }
 
 impl Column {
-    fn of(codebook: &Codebook) -> Vec<Column> {
+    pub(crate) fn of(codebook: &Codebook) -> Vec<Column> {
         let truth = || vec!["true".to_owned(), "false".to_owned()];
         codebook
             .fields
@@ -145,7 +145,7 @@ impl Column {
         Some(Column { name, map, labels, level: Level::Nominal, collapses: Vec::new(), ..self })
     }
 
-    fn answer(&self, fields: &Map<String, Value>) -> Answer {
+    pub(crate) fn answer(&self, fields: &Map<String, Value>) -> Answer {
         let value = match (fields.get(&self.field), &self.part) {
             (None | Some(Value::Null), _) => return Answer::Missing,
             (Some(value), Part::Whole) => Some(value.clone()),

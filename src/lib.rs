@@ -59,5 +59,6 @@ pub mod stat;
 pub mod report;
 pub mod config;
 pub mod evaluation;
+pub mod estimate;
 pub mod summary;
 pub mod cli;

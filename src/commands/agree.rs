@@ -153,7 +153,7 @@ fn open_runs(
 }
 
 /// An empty part of the gold would give no figure and no reason.
-fn check_split(gold: &Gold, split: Option<Split>, task: &str, name: &str) -> Result<(), UsageError> {
+pub fn check_split(gold: &Gold, split: Option<Split>, task: &str, name: &str) -> Result<(), UsageError> {
     if gold.rows.iter().any(|row| split.is_none() || row.split == split) {
         return Ok(());
     }

@@ -84,3 +84,8 @@ fn scores_are_as_the_references_have_them() {
 fn errors_and_intervals_of_kappa_in_sessions_are_as_the_references_have_them() {
     agrees(super::intervals::ALL, 29);
 }
+
+#[test]
+fn corrections_are_as_the_references_have_them() {
+    agrees(super::correction::ALL, 65);
+}

@@ -15,6 +15,7 @@ mod context;
 mod copies;
 mod cost;
 mod entire;
+mod estimate;
 mod entire_odd;
 mod damage;
 mod entire_oracle;
@@ -48,6 +49,7 @@ mod samples;
 mod sessions;
 mod shard;
 mod stat;
+mod stat_correction;
 mod stops;
 mod unreachable;
 #[cfg(unix)]
