@@ -28,6 +28,7 @@ Annotate
   cache VERB         the store of paid answers: stats, why, prune, export, merge
 Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
+  stat NAME [FILE]   one statistic of a ratings file, as a JSON object; --list names them
 
 {options}{after-help}";
 
@@ -109,6 +110,14 @@ pub enum Verb {
         interrater agree ratings.csv --labels yes,no --items items.csv"
     )]
     Agree(Agree),
+    /// One statistic of a ratings file, with all its parameters: one JSON object on stdout, null where a figure is undefined.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Examples:\n  interrater stat --list\n  \
+        interrater stat cohen_kappa ratings.csv --params '{\"a\": \"h1\", \"b\": \"h2\", \"labels\": [\"no\", \"yes\"]}'\n  \
+        interrater stat kappa_cluster ratings.csv --items items.csv --params '{\"a\": \"gold\", \"b\": \"llm\", \"cluster\": \"session\"}'"
+    )]
+    Stat(Stat),
 }
 
 /// `init`.
@@ -247,6 +256,25 @@ fn grouping() -> impl TypedValueParser<Value = Grouping> {
 pub struct Runs {
     /// One run.
     pub run: Option<String>,
+}
+
+/// `stat`.
+#[derive(Debug, Args)]
+pub struct Stat {
+    /// The statistic.
+    #[arg(value_name = "NAME", required_unless_present = "list")]
+    pub name: Option<String>,
+    /// A ratings file with the columns item,annotator,label.
+    pub file: Option<PathBuf>,
+    /// A file of the items' covariates, with the column item and any others.
+    #[arg(long, value_name = "FILE")]
+    pub items: Option<PathBuf>,
+    /// The statistic's parameters, as a JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub params: Option<String>,
+    /// Every statistic, one a line.
+    #[arg(long, conflicts_with_all = ["name", "file", "items", "params"])]
+    pub list: bool,
 }
 
 /// `agree`.

@@ -12,6 +12,7 @@ pub mod pager;
 pub mod progress;
 pub mod runs;
 pub mod sessions;
+pub mod stat;
 pub mod threshold;
 pub mod unit;
 

@@ -21,6 +21,7 @@
 //! | what the store is worth, and what may go | [`reuse`], [`store::tally`], [`store::prune`], [`store::merge`] |
 //! | what goes to a batch lane or a file, and comes back | [`batch`], [`store::journal`], [`llm::batch`] |
 //! | a coefficient or an interval | [`agreement`] |
+//! | what `stat` computes on a ratings file | [`stat`], one file a family |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
 //! | tables on the terminal | [`report`] |
 //! | tables in files for other programs | [`export`], [`frame`] |
@@ -56,6 +57,7 @@ pub mod agreement;
 pub mod comparison;
 pub mod confidence;
 pub mod planning;
+pub mod stat;
 pub mod report;
 pub mod config;
 pub mod evaluation;

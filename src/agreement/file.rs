@@ -135,6 +135,7 @@ impl FileError {
                     RatingsError::TwoClusters { .. } => {
                         Some("an item belongs to one session; correct one of its lines")
                     }
+                    RatingsError::TwoCovariates { .. } => Some("an item has one line; remove one of the two"),
                     RatingsError::NoCluster { .. } => Some("give every item a session, or none"),
                     RatingsError::EmptyName { .. } => {
                         Some("every row names an item and an annotator; only the label may be empty")
@@ -264,7 +265,7 @@ fn read_clusters(path: &Path, wanted: &str, builder: &mut RatingsBuilder) -> Res
 }
 
 /// A CSV file that knows where it is.
-struct Sheet {
+pub(crate) struct Sheet {
     path: PathBuf,
     bytes: Arc<[u8]>,
     reader: csv::Reader<Cursor<Arc<[u8]>>>,
@@ -274,7 +275,7 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn open(path: &Path) -> Result<Sheet, FileError> {
+    pub(crate) fn open(path: &Path) -> Result<Sheet, FileError> {
         let bytes = std::fs::read(path).map_err(|source| FileError::Open { path: path.to_owned(), source })?;
         if let Some(line) = unclosed_quote(&bytes) {
             return Err(FileError::OpenQuote { path: path.to_owned(), line });
@@ -291,11 +292,11 @@ impl Sheet {
         Ok(Sheet { path: path.to_owned(), bytes, reader, header, lines: Lines::default(), line: 1 })
     }
 
-    fn position(&self, column: &str) -> Option<usize> {
+    pub(crate) fn position(&self, column: &str) -> Option<usize> {
         self.header.iter().position(|name| name == column)
     }
 
-    fn columns<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N], FileError> {
+    pub(crate) fn columns<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N], FileError> {
         let mut places = [0; N];
         for (place, name) in places.iter_mut().zip(names) {
             *place = self.position(name).ok_or_else(|| self.no_column(name, &names))?;
@@ -312,6 +313,10 @@ impl Sheet {
         }
     }
 
+    pub(crate) fn header(&self) -> &[String] {
+        &self.header
+    }
+
     fn unknown(&self, known: &[usize]) -> Option<String> {
         let others: Vec<&str> = (self.header.iter().enumerate())
             .filter(|(place, _)| !known.contains(place))
@@ -320,7 +325,7 @@ impl Sheet {
         (!others.is_empty()).then(|| format!("{}: columns not used: {}", self.path.display(), others.join(", ")))
     }
 
-    fn next(&mut self) -> Result<Option<StringRecord>, FileError> {
+    pub(crate) fn next(&mut self) -> Result<Option<StringRecord>, FileError> {
         let mut record = StringRecord::new();
         let more = self.reader.read_record(&mut record).map_err(|error| FileError::Csv {
             path: self.path.clone(),
@@ -333,7 +338,7 @@ impl Sheet {
         Ok(more.then_some(record))
     }
 
-    fn row_error(&self, source: RatingsError) -> FileError {
+    pub(crate) fn row_error(&self, source: RatingsError) -> FileError {
         FileError::Row { path: self.path.clone(), line: self.line, source: Box::new(source) }
     }
 

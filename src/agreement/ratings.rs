@@ -153,6 +153,18 @@ pub enum RatingsError {
         /// `item` or `annotator`.
         what: &'static str,
     },
+    /// Two different lines about one item.
+    #[error("item '{item}' has two different lines: '{column}' is '{first}' and '{second}'")]
+    TwoCovariates {
+        /// The item.
+        item: String,
+        /// The column in which they differ.
+        column: String,
+        /// What the first line says.
+        first: String,
+        /// What the second line says.
+        second: String,
+    },
 }
 
 /// One field's ratings.

@@ -1,0 +1,203 @@
+//! Confidence and routing: calibration, risk and coverage, votes of samples.
+
+use super::{Figures, Input, Labels, StatError, Statistic};
+use crate::agreement::estimate::Undefined;
+use crate::agreement::kappa;
+use crate::agreement::table::TableView;
+use crate::confidence::Judged;
+use crate::confidence::calibration::{self, Binning};
+use crate::confidence::consistency::plurality;
+use crate::confidence::coverage::{Routing, area_under_risk, risk_at};
+use crate::planning::size::effective_size;
+use serde_json::{Map, Value, json};
+
+type Computed = Result<Map<String, Value>, StatError>;
+
+/// The family.
+pub(super) const ALL: &[Statistic] = &[
+    Statistic {
+        name: "calibration",
+        summary: "does 80 % sure mean right in 80 %: ECE, Brier score, AUROC, log loss, reliability table",
+        compute: calibrated,
+    },
+    Statistic {
+        name: "calibration_weighted",
+        summary: "Brier score, accuracy and kappa of items drawn with unequal probabilities",
+        compute: calibrated_weighted,
+    },
+    Statistic {
+        name: "risk_coverage",
+        summary: "error rate of the surest items, and its mean over all coverages",
+        compute: risk_coverage,
+    },
+    Statistic {
+        name: "routing_threshold",
+        summary: "from which confidence on the error rate stays below `risk`, with certainty 1 − `alpha`",
+        compute: routing,
+    },
+    Statistic {
+        name: "self_consistency",
+        summary: "samples of one model: the label most of them gave, its share, entropy",
+        compute: self_consistency,
+    },
+];
+
+/// Items with gold, a label of the model and its confidence.
+struct Sure<'i> {
+    labels: Labels,
+    rows: Vec<(usize, &'i str, &'i str)>,
+    items: Vec<Judged>,
+}
+
+impl<'i> Sure<'i> {
+    fn of(input: &'i Input) -> Result<Sure<'i>, StatError> {
+        let (gold, model) = (input.annotator("gold")?, input.annotator("llm")?);
+        let labels = input.labels(&[gold, model])?;
+        let rows = input.pair(gold, model);
+        let column = input.covariate(input.params.text_or("confidence", "confidence")?)?;
+        let judge = |&(item, gold, label): &(usize, &str, &str)| -> Result<Judged, StatError> {
+            let confidence = column.number(item)?;
+            if !(0.0..=1.0).contains(&confidence) {
+                return Err(StatError::Covariate {
+                    item: input.ratings.items()[item].clone(),
+                    column: input.params.text_or("confidence", "confidence")?.to_owned(),
+                    expected: "a number from 0 to 1",
+                    found: confidence.to_string(),
+                });
+            }
+            Ok(Judged { confidence, right: gold == label, weight: 1.0 })
+        };
+        let items = rows.iter().map(judge).collect::<Result<Vec<Judged>, StatError>>()?;
+        Ok(Sure { labels, rows, items })
+    }
+
+    /// Cohen's kappa with these weights.
+    fn kappa(&self, weight: impl Fn(usize) -> f64) -> Result<f64, Undefined> {
+        let q = self.labels.len();
+        let mut counts = vec![0.0; q * q];
+        for (row, (_, gold, label)) in self.rows.iter().enumerate() {
+            if let (Some(gold), Some(label)) = (self.labels.place(gold), self.labels.place(label)) {
+                counts[gold * q + label] += weight(row);
+            }
+        }
+        kappa::cohen_kappa(TableView { labels: q, counts: &counts })
+    }
+}
+
+fn calibrated(input: &Input) -> Computed {
+    let sure = Sure::of(input)?;
+    let items = &sure.items;
+    let bins = match input.params.count_or("bins", 10)? {
+        bins @ 1..=10_000 => bins as usize,
+        _ => return Err(input.params.wrong("bins", "a number from 1 to 10000")),
+    };
+    let words = ["equal width, (lo,hi]", "equal width", "equal mass"];
+    let binning = match input.params.one_of("binning", &words)? {
+        "equal mass" => Binning::EqualMass,
+        _ => Binning::EqualWidth,
+    };
+    let mut figures = Figures::new();
+    figures.value("n", json!(items.len()));
+    figures.optional("ece", calibration::calibration_error(items, bins, binning), Undefined::NoItems);
+    figures.optional("brier", calibration::brier(items), Undefined::NoItems);
+    let reason = "needs items that are right and items that are wrong";
+    figures.optional("auroc_correct", calibration::area_under_curve(items), reason);
+    figures.optional("log_loss", calibration::log_loss(items), Undefined::NoItems);
+    figures.optional("accuracy", calibration::accuracy(items), Undefined::NoItems);
+    figures.value("reliability", json!(calibration::reliability(items, bins, binning)));
+    if items.len() < calibration::FEWEST_FOR_ERROR {
+        let few = format!("with fewer than {} items the ece is too large", calibration::FEWEST_FOR_ERROR);
+        figures.value("warning", few);
+    }
+    Ok(figures.finish())
+}
+
+fn calibrated_weighted(input: &Input) -> Computed {
+    let sure = Sure::of(input)?;
+    let words = input.params.text_or("weights", "1/prob")?;
+    let (name, inverse) = match words.strip_prefix("1/") {
+        Some(name) => (name, true),
+        None => (words, false),
+    };
+    let column = input.covariate(name)?;
+    let mut weighted = sure.items.clone();
+    for (item, row) in weighted.iter_mut().zip(&sure.rows) {
+        let number = column.number(row.0)?;
+        if number <= 0.0 {
+            return Err(StatError::Covariate {
+                item: input.ratings.items()[row.0].clone(),
+                column: name.to_owned(),
+                expected: "a number above 0",
+                found: number.to_string(),
+            });
+        }
+        item.weight = if inverse { 1.0 / number } else { number };
+    }
+    let weights: Vec<f64> = weighted.iter().map(|item| item.weight).collect();
+    let mut figures = Figures::new();
+    figures.value("n", json!(weighted.len()));
+    figures.optional("brier", calibration::brier(&weighted), Undefined::NoItems);
+    figures.optional("accuracy", calibration::accuracy(&weighted), Undefined::NoItems);
+    figures.number("kappa", sure.kappa(|row| weights[row]));
+    figures.optional("accuracy_unweighted", calibration::accuracy(&sure.items), Undefined::NoItems);
+    figures.number("kappa_unweighted", sure.kappa(|_| 1.0));
+    figures.exact("effective_size", effective_size(&weights));
+    Ok(figures.finish())
+}
+
+fn risk_coverage(input: &Input) -> Computed {
+    let sure = Sure::of(input)?;
+    let mut figures = Figures::new();
+    figures.optional("aurc", area_under_risk(&sure.items), Undefined::NoItems);
+    figures.optional("risk_at_coverage_50", risk_at(&sure.items, 0.5), Undefined::NoItems);
+    figures.optional("risk_at_coverage_100", risk_at(&sure.items, 1.0), Undefined::NoItems);
+    figures.value("n", json!(sure.items.len()));
+    Ok(figures.finish())
+}
+
+fn routing(input: &Input) -> Computed {
+    let sure = Sure::of(input)?;
+    let routing = Routing {
+        target: input.params.share_or("risk", 0.05)?,
+        alpha: input.params.share_or("alpha", 0.05)?,
+        thresholds: match input.params.count_or("thresholds", 20)? {
+            thresholds @ 1..=10_000 => thresholds as usize,
+            _ => return Err(input.params.wrong("thresholds", "a number from 1 to 10000")),
+        },
+    };
+    let line = routing.line(&sure.items);
+    let reason = "no threshold keeps the upper bound of the error rate below the target";
+    let mut figures = Figures::new();
+    figures.optional("threshold", line.map(|line| line.threshold), reason);
+    figures.optional("coverage", line.map(|line| line.coverage), reason);
+    figures.optional("risk", line.map(|line| line.risk), reason);
+    figures.optional("upper", line.map(|line| line.upper), reason);
+    figures.value("n", json!(sure.items.len()));
+    figures.value("curve", json!(routing.curve(&sure.items)));
+    Ok(figures.finish())
+}
+
+fn self_consistency(input: &Input) -> Computed {
+    let samples = input.annotators("samples")?;
+    let labels = input.labels(&samples)?;
+    let (mut tied, mut winners, mut shares, mut entropies) = (vec![], vec![], vec![], vec![]);
+    let names = input.ratings.items();
+    for (item, name) in names.iter().enumerate() {
+        let votes: Vec<usize> =
+            samples.iter().filter_map(|&one| labels.place(input.ratings.label(item, one)?)).collect();
+        let found = plurality(&votes, labels.len());
+        if found.is_some_and(|found| found.tied) {
+            tied.push(name);
+        }
+        winners.push(json!(found.and_then(|found| found.label).map(|label| &labels.names()[label])));
+        shares.push(json!(found.map(|found| found.share)));
+        entropies.push(json!(found.map(|found| found.entropy)));
+    }
+    let mut figures = Figures::new();
+    figures.value("tied_items", json!(tied));
+    figures.value("plurality", winners);
+    figures.value("share", shares);
+    figures.value("entropy_nats", entropies);
+    figures.value("items", json!(names));
+    Ok(figures.finish())
+}

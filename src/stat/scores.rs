@@ -1,0 +1,6 @@
+//! Two or more raters on scores.
+
+use super::Statistic;
+
+/// The family.
+pub(super) const ALL: &[Statistic] = &[];
