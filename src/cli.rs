@@ -2,10 +2,12 @@
 
 pub mod batch;
 pub mod cache;
+pub mod compare;
 pub mod sessions;
 
 pub use batch::{Batch, BatchVerb};
 pub use cache::{Cache, CacheVerb};
+pub use compare::Compare;
 pub use sessions::{Export, Sessions, SessionsVerb};
 
 use crate::shard::Shard;
@@ -28,6 +30,7 @@ Annotate
   cache VERB         the store of paid answers: stats, why, prune, export, merge
 Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
+  compare RUN RUN…   runs against one another on the same gold: differences, tests, what is mended and broken
   stat NAME [FILE]   one statistic of a ratings file, as a JSON object; --list names them
 
 {options}{after-help}";
@@ -110,6 +113,12 @@ pub enum Verb {
         interrater agree ratings.csv --labels yes,no --items items.csv"
     )]
     Agree(Agree),
+    /// Runs against one another on the same units of the gold: differences, tests, what one mends and breaks.
+    #[command(
+        after_help = "Examples:\n  interrater compare RUN RUN\n  interrater compare RUN RUN RUN --split dev --collapse binary\n  \
+        interrater compare RUN RUN --split test --margin 0.05"
+    )]
+    Compare(Compare),
     /// One statistic of a ratings file, with all its parameters: one JSON object on stdout, null where a figure is undefined.
     #[command(
         arg_required_else_help = true,

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod cache;
+pub mod compare;
 pub mod sessions;
 pub mod spending;
 pub mod listing;

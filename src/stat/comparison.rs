@@ -41,11 +41,7 @@ pub(super) const ALL: &[Statistic] = &[
         summary: "test of the difference: the answers of a and b swapped by cluster, all ways where clusters are few",
         compute: swapped,
     },
-    Statistic {
-        name: "kappa_permutation",
-        summary: "the same as kappa_permutation_exact",
-        compute: swapped,
-    },
+    Statistic { name: "kappa_permutation", summary: "the same as kappa_permutation_exact", compute: swapped },
     Statistic { name: "p_adjust", summary: "p values adjusted by holm, bh or by", compute: p_adjust },
     Statistic {
         name: "alt_test",
@@ -78,7 +74,13 @@ fn shared(input: &Input, metric: Metric) -> Result<Box<dyn Shared + '_>, StatErr
     let clusters: Vec<usize> = items.iter().map(|item| places[item]).collect();
     if metric.is_of_scores() {
         let scores = |rater: usize| -> Result<Vec<f64>, StatError> {
-            Ok(items.iter().map(|&item| input.score(item, rater)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+            Ok(items
+                .iter()
+                .map(|&item| input.score(item, rater))
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .flatten()
+                .collect())
         };
         let raters = vec![scores(raters[0])?, scores(raters[1])?];
         return Ok(Box::new(SharedScores { clusters, reference: scores(gold)?, raters }));

@@ -38,7 +38,10 @@ fn impossible(error: PlanError) -> StatError {
 fn for_halfwidth(input: &Input) -> Computed {
     let params = &input.params;
     let kappa = params.number("kappa")?;
-    let rates = (params.number_or("rate_a", params.number_or("rate", 0.5)?)?, params.number_or("rate_b", params.number_or("rate", 0.5)?)?);
+    let rates = (
+        params.number_or("rate_a", params.number_or("rate", 0.5)?)?,
+        params.number_or("rate_b", params.number_or("rate", 0.5)?)?,
+    );
     let found = size::items_for_halfwidth(kappa, rates, params.number("halfwidth")?, params.confidence()?);
     let mut figures = Figures::new();
     figures.value("n", json!(found.map_err(impossible)?));
@@ -51,8 +54,13 @@ fn for_test(input: &Input) -> Computed {
     let rate = params.number_or("rate", 0.5)?;
     let rates = (params.number_or("rate_a", rate)?, params.number_or("rate_b", rate)?);
     let kappas = (params.number("kappa1")?, params.number("kappa0")?);
-    let found = size::items_for_test(kappas, rates, params.number_or("power", 0.8)?, params.number_or("alpha_one_sided", 0.05)?)
-        .map_err(impossible)?;
+    let found = size::items_for_test(
+        kappas,
+        rates,
+        params.number_or("power", 0.8)?,
+        params.number_or("alpha_one_sided", 0.05)?,
+    )
+    .map_err(impossible)?;
     let mut figures = Figures::new();
     figures.value("n", json!(size::whole(found)));
     figures.exact("n_raw", found);
