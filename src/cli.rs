@@ -3,11 +3,13 @@
 pub mod batch;
 pub mod cache;
 pub mod compare;
+pub mod sample;
 pub mod sessions;
 
 pub use batch::{Batch, BatchVerb};
 pub use cache::{Cache, CacheVerb};
 pub use compare::Compare;
+pub use sample::{By, Sample};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
 use crate::shard::Shard;
@@ -32,6 +34,8 @@ Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
   compare RUN RUN…   runs against one another on the same gold: differences, tests, what is mended and broken
   stat NAME [FILE]   one statistic of a ratings file, as a JSON object; --list names them
+Conclude
+  sample TASK        what humans should label next, drawn with known probabilities; the split into dev and test
 
 {options}{after-help}";
 
@@ -119,6 +123,12 @@ pub enum Verb {
         interrater compare RUN RUN --split test --margin 0.05"
     )]
     Compare(Compare),
+    /// Draw what humans should label next, with known probabilities, and the split into dev and test; or say how many units are needed.
+    #[command(
+        after_help = "Examples:\n  interrater sample pushback --size 200\n  interrater sample pushback --by label:RUN --size 100 --json\n  \
+        interrater sample pushback --by disagreement:RUN,RUN\n  interrater sample pushback --plan kappa=0.7,halfwidth=0.1,per-session=8,icc=0.1"
+    )]
+    Sample(Sample),
     /// One statistic of a ratings file, with all its parameters: one JSON object on stdout, null where a figure is undefined.
     #[command(
         arg_required_else_help = true,

@@ -12,6 +12,7 @@ pub mod init;
 pub mod pager;
 pub mod progress;
 pub mod runs;
+pub mod sample;
 pub mod sessions;
 pub mod stat;
 pub mod threshold;
@@ -224,6 +225,10 @@ pub enum UsageError {
         /// Where it would be.
         path: PathBuf,
     },
+    /// There is nothing to draw from.
+    #[error("there are no units of task `{0}` to draw from")]
+    #[diagnostic(help("`interrater sessions` shows how many prompts the sessions have"))]
+    NothingToDraw(String),
     /// A run was named twice.
     #[error("run `{0}` is named twice")]
     #[diagnostic(help("name two runs or more, each once"))]

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Verb::Batch(args) => commands::batch::run(&args, &common),
         Verb::Cache(args) => commands::cache::run(&args, &common),
         Verb::Compare(args) => commands::compare::run(&args, &common),
+        Verb::Sample(args) => commands::sample::run(&args, &common),
         Verb::Agree(args) => commands::agree::run(&args, &common),
         Verb::Stat(args) => commands::stat::run(&args, &common),
     };

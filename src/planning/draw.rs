@@ -36,9 +36,10 @@ pub fn split_of(salt: &str, session: &str, share: f64) -> Split {
 pub fn probabilities(sizes: &[f64], size: f64, mix: f64) -> Vec<f64> {
     let n = sizes.len() as f64;
     let total: f64 = sizes.iter().sum();
+    // Times N, so that alike units get exactly size/N.
     let share = |own: f64| match total > 0.0 {
-        true => (1.0 - mix) * own / total + mix / n,
-        false => 1.0 / n,
+        true => (1.0 - mix) * own * n / total + mix,
+        false => 1.0,
     };
     scaled(&sizes.iter().map(|&own| share(own)).collect::<Vec<f64>>(), size)
 }
@@ -123,7 +124,8 @@ mod tests {
         }
         // More than there is: everything.
         assert!(probabilities(&sizes, 900.0, 0.2).iter().all(|&p| p == 1.0));
-        // Nothing to go by: uniform.
+        // Nothing to go by, or all alike: uniform, to the last digit.
+        assert!(probabilities(&[1.0; 231], 50.0, 1.0).iter().all(|&p| p == 50.0 / 231.0));
         assert!(probabilities(&[0.0; 40], 10.0, 0.2).iter().all(|&p| (p - 0.25).abs() < 1e-12));
         assert_eq!(probabilities(&[], 10.0, 0.2), Vec::<f64>::new());
     }

@@ -104,6 +104,82 @@ pub fn design_effect(per_cluster: f64, correlation: f64) -> Result<f64, PlanErro
     Ok(1.0 + (per_cluster - 1.0) * correlation)
 }
 
+/// A plan for the interval of a kappa.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Plan {
+    /// Assumed kappa.
+    pub kappa: f64,
+    /// Half the width of the 95 % interval.
+    pub halfwidth: f64,
+    /// Share of the units with the label, for both raters.
+    pub prevalence: f64,
+    /// Units a session.
+    pub per_session: f64,
+    /// Their correlation.
+    pub icc: f64,
+    /// Units that would do if they were independent.
+    pub independent: u64,
+    /// By how much sessions multiply them.
+    pub design_effect: f64,
+    /// Units needed.
+    pub units: u64,
+    /// Sessions they lie in.
+    pub sessions: u64,
+}
+
+/// Why a plan cannot be read.
+#[derive(Debug, Clone, PartialEq, Error, miette::Diagnostic)]
+#[error("`{text}` is no plan: {reason}")]
+#[diagnostic(help("write kappa=0.7,halfwidth=0.1 and, if you know them, prevalence=0.3,per-session=8,icc=0.1"))]
+pub struct PlanSyntax {
+    text: String,
+    reason: String,
+}
+
+impl std::str::FromStr for Plan {
+    type Err = PlanSyntax;
+
+    /// From `kappa=0.7,halfwidth=0.1[,prevalence=0.3][,per-session=8,icc=0.1]`.
+    fn from_str(text: &str) -> Result<Plan, PlanSyntax> {
+        let wrong = |reason: String| PlanSyntax { text: text.to_owned(), reason };
+        let mut said = std::collections::BTreeMap::new();
+        for part in text.split(',') {
+            let (name, value) = part.split_once('=').ok_or_else(|| wrong(format!("`{part}` is not name=value")))?;
+            let (name, value) = (name.trim(), value.trim());
+            if !["kappa", "halfwidth", "prevalence", "per-session", "icc"].contains(&name) {
+                return Err(wrong(format!("nothing is called `{name}`")));
+            }
+            let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+            let number = number.ok_or_else(|| wrong(format!("`{value}` is no number")))?;
+            if said.insert(name, number).is_some() {
+                return Err(wrong(format!("`{name}` stands twice")));
+            }
+        }
+        let needed = |name: &str| said.get(name).copied().ok_or_else(|| wrong(format!("`{name}` is missing")));
+        let (kappa, halfwidth) = (needed("kappa")?, needed("halfwidth")?);
+        let prevalence = said.get("prevalence").copied().unwrap_or(0.5);
+        let (per_session, icc) = match said.contains_key("per-session") || said.contains_key("icc") {
+            true => (needed("per-session")?, needed("icc")?),
+            false => (1.0, 0.0),
+        };
+        let independent = items_for_halfwidth(kappa, (prevalence, prevalence), halfwidth, 0.95);
+        let independent = independent.map_err(|error| wrong(error.to_string()))?;
+        let design_effect = design_effect(per_session, icc).map_err(|error| wrong(error.to_string()))?;
+        let units = whole(independent as f64 * design_effect);
+        Ok(Plan {
+            kappa,
+            halfwidth,
+            prevalence,
+            per_session,
+            icc,
+            independent,
+            design_effect,
+            units,
+            sessions: whole(units as f64 / per_session),
+        })
+    }
+}
+
 /// What weights cost: (Σw)²/Σw² equally weighted items say as much. 0 without items.
 pub fn effective_size(weights: &[f64]) -> f64 {
     let (sum, squares) = weights.iter().fold((0.0, 0.0), |(sum, squares), w| (sum + w, squares + w * w));
@@ -147,6 +223,25 @@ mod tests {
         assert_eq!(message(items_for_halfwidth(0.6, (0.5, 0.5), 0.0, 0.95)), "halfwidth = 0 must be between 0 and 1");
         assert_eq!(message(items_for_halfwidth(0.6, (0.0, 0.5), 0.1, 0.95)), "rate_a = 0 must be between 0 and 1");
         assert!(items_for_halfwidth(f64::NAN, (0.5, 0.5), 0.1, 0.95).is_err());
+    }
+
+    #[test]
+    fn a_plan_is_read_strictly_and_counts_sessions() {
+        let plan: Plan = "kappa=0.7,halfwidth=0.1,prevalence=0.3,per-session=8,icc=0.1".parse().unwrap();
+        assert_eq!((plan.independent, plan.units, plan.sessions), (236, 402, 51));
+        let plan: Plan = "kappa=0.6, halfwidth=0.1".parse().unwrap();
+        assert_eq!((plan.independent, plan.units, plan.sessions), (246, 246, 246));
+        for (text, reason) in [
+            ("kappa=0.6", "`halfwidth` is missing"),
+            ("kappa=0.6,halfwidth=0.1,icc=0.1", "`per-session` is missing"),
+            ("kappa=0.6,halfwidth=x", "`x` is no number"),
+            ("kappa=0.6,halfwith=0.1", "nothing is called `halfwith`"),
+            ("kappa=0.6,kappa=0.7,halfwidth=0.1", "`kappa` stands twice"),
+            ("kappa=0.6,halfwidth=2", "halfwidth = 2 must be between 0 and 1"),
+        ] {
+            let error = text.parse::<Plan>().unwrap_err().to_string();
+            assert_eq!(error, format!("`{text}` is no plan: {reason}"));
+        }
     }
 
     #[test]
