@@ -15,6 +15,7 @@ pub mod distribution;
 pub mod estimate;
 pub mod field;
 pub mod file;
+pub mod influence;
 pub mod interval;
 pub mod kappa;
 pub mod label_pair;
@@ -25,8 +26,6 @@ pub mod ratings;
 pub mod score;
 pub mod score_pair;
 pub mod table;
-#[cfg(test)]
-mod vectors;
 pub mod warning;
 
 pub use collapse::Collapse;

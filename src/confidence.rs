@@ -1,10 +1,9 @@
-//! What a model's confidence is worth: calibration, how risk falls as unsure items are set aside, and what repeated answers say.
+//! What a model's confidence is worth: calibration, and how risk falls as unsure items are set aside.
 //!
 //! Confidence is a stated probability or the share of samples that voted for the label. Everything is measured on items with gold, the
 //! target being "the model's label is right".
 
 pub mod calibration;
-pub mod consistency;
 pub mod coverage;
 
 /// One item with gold: how sure the model was, and whether it was right.

@@ -22,6 +22,7 @@ mod scores;
 mod several_raters;
 mod spelling;
 mod two_raters;
+mod weighting;
 #[cfg(test)]
 mod vectors;
 

@@ -58,39 +58,15 @@ fn model_ceiling(ratings: &Ratings, humans: &[usize], model: usize, context: &Pa
     let shared: Vec<usize> = (0..ratings.items().len())
         .filter(|&item| answered(item, model) && humans.iter().filter(|&&human| answered(item, human)).count() >= 2)
         .collect();
-    let human_pairs: Vec<(usize, usize)> =
-        pairs_of(humans.len()).into_iter().map(|(i, j)| (humans[i], humans[j])).collect();
-    let pairs: Vec<(usize, usize)> =
-        human_pairs.iter().copied().chain(humans.iter().map(|&human| (human, model))).collect();
-    let q = ratings.labels().len();
-    let centre = mean_score(ratings, &shared, humans);
-    let scores = ratings.level() == Level::Interval;
-    let block = if scores { MOMENTS } else { q * q };
-    let mut entries = vec![];
-    for &item in &shared {
-        let cluster = ratings.cluster(item);
-        for (pair, &(a, b)) in pairs.iter().enumerate() {
-            let start = pair * block;
-            match (ratings.cell(item, a), ratings.cell(item, b)) {
-                (Cell::Label(a), Cell::Label(b)) => entries.push((cluster, start + a * q + b, 1.0)),
-                (Cell::Number(a), Cell::Number(b)) => entries.extend(
-                    (Moments::item(a - centre, b - centre).into_iter().enumerate())
-                        .map(|(place, amount)| (cluster, start + place, amount)),
-                ),
-                _ => {}
-            }
-        }
-    }
-    let split = human_pairs.len() * block;
-    let mean = move |sums: &[f64]| if scores { mean_icc(sums) } else { mean_kappa(sums, q) };
-    let statistics: Vec<Box<dyn Statistic>> = vec![
-        Box::new(move |sums: &[f64]| mean(&sums[..split])),
-        Box::new(move |sums: &[f64]| mean(&sums[split..])),
-        Box::new(move |sums: &[f64]| Ok(mean(&sums[split..])? - mean(&sums[..split])?)),
-    ];
-    let sums = ClusterSums::new(pairs.len() * block, entries);
-    let clusters = sums.clusters();
-    let resampled = Resampled::new(&SummedSample { sums, statistics }, context.resampling);
+    let row = |&item: &usize| {
+        let cells = humans.iter().chain([&model]).map(|&rater| ratings.cell(item, rater)).collect();
+        CeilingRow { cluster: ratings.cluster(item), cells }
+    };
+    let rows: Vec<CeilingRow> = shared.iter().map(row).collect();
+    let labels = (ratings.level() != Level::Interval).then(|| ratings.labels().len());
+    let sample = ceiling_sample(&rows, humans.len(), labels);
+    let clusters = sample.sums.clusters();
+    let resampled = Resampled::new(&sample, context.resampling);
     let estimate = |place: usize| resampled.estimate(place, context.unit());
     ModelCeiling {
         rater: ratings.raters()[model].clone(),
@@ -102,15 +78,54 @@ fn model_ceiling(ratings: &Ratings, humans: &[usize], model: usize, context: &Pa
     }
 }
 
-fn mean_score(ratings: &Ratings, items: &[usize], raters: &[usize]) -> f64 {
-    let scores: Vec<f64> = (items.iter())
-        .flat_map(|&item| raters.iter().map(move |&rater| ratings.cell(item, rater)))
-        .filter_map(|cell| match cell {
-            Cell::Number(number) => Some(number),
-            _ => None,
-        })
-        .collect();
-    scores.iter().sum::<f64>() / scores.len().max(1) as f64
+/// One item that the model and at least two humans answered.
+#[derive(Debug, Clone)]
+pub struct CeilingRow {
+    /// Its cluster.
+    pub cluster: usize,
+    /// The humans' answers, then the model's.
+    pub cells: Vec<Cell>,
+}
+
+/// Three statistics of sums by cluster: the mean over pairs of humans, that over pairs of the model and a human, the second less the first.
+/// Of `labels` the mean is of kappa, of scores (none) of ICC(A,1).
+pub fn ceiling_sample(rows: &[CeilingRow], humans: usize, labels: Option<usize>) -> SummedSample<'static> {
+    let human_pairs = pairs_of(humans);
+    let pairs: Vec<(usize, usize)> =
+        human_pairs.iter().copied().chain((0..humans).map(|human| (human, humans))).collect();
+    let centre = mean_score(rows);
+    let block = labels.map_or(MOMENTS, |q| q * q);
+    let mut entries = vec![];
+    for row in rows {
+        for (pair, &(a, b)) in pairs.iter().enumerate() {
+            let start = pair * block;
+            match (row.cells[a], row.cells[b], labels) {
+                (Cell::Label(a), Cell::Label(b), Some(q)) => entries.push((row.cluster, start + a * q + b, 1.0)),
+                (Cell::Number(a), Cell::Number(b), None) => entries.extend(
+                    (Moments::item(a - centre, b - centre).into_iter().enumerate())
+                        .map(|(place, amount)| (row.cluster, start + place, amount)),
+                ),
+                _ => {}
+            }
+        }
+    }
+    let split = human_pairs.len() * block;
+    let mean = move |sums: &[f64]| labels.map_or_else(|| mean_icc(sums), |q| mean_kappa(sums, q));
+    let statistics: Vec<Box<dyn Statistic>> = vec![
+        Box::new(move |sums: &[f64]| mean(&sums[..split])),
+        Box::new(move |sums: &[f64]| mean(&sums[split..])),
+        Box::new(move |sums: &[f64]| Ok(mean(&sums[split..])? - mean(&sums[..split])?)),
+    ];
+    SummedSample { sums: ClusterSums::new(pairs.len() * block, entries), statistics }
+}
+
+fn mean_score(rows: &[CeilingRow]) -> f64 {
+    let numbers = rows.iter().flat_map(|row| &row.cells).filter_map(|cell| match cell {
+        Cell::Number(number) => Some(*number),
+        _ => None,
+    });
+    let (count, sum) = numbers.fold((0_u64, 0.0), |(count, sum), number| (count + 1, sum + number));
+    sum / count.max(1) as f64
 }
 
 fn mean_icc(sums: &[f64]) -> Value {

@@ -10,6 +10,11 @@ pub const CONFIDENCE: f64 = 0.95;
 /// Probability below the upper end of a two-sided interval: .975.
 pub(crate) const UPPER: f64 = 0.5 + CONFIDENCE / 2.0;
 
+/// Probability below the upper end of a two-sided interval of some confidence.
+pub fn upper(confidence: f64) -> f64 {
+    0.5 + confidence / 2.0
+}
+
 fn standard_normal() -> Normal {
     Normal::new(0.0, 1.0).expect("mean 0 and standard deviation 1 are valid")
 }
@@ -58,6 +63,11 @@ pub fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
     Beta::new(a, b).expect("both shapes are positive").inverse_cdf(p)
 }
 
+/// Upper tail of F with `df1` and `df2` degrees of freedom.
+pub fn f_tail(x: f64, df1: f64, df2: f64) -> f64 {
+    FisherSnedecor::new(df1, df2).expect("degrees of freedom are positive").sf(x.max(0.0))
+}
+
 /// Upper tail of χ² with `df` degrees of freedom.
 pub fn chi_squared_tail(x: f64, df: f64) -> f64 {
     ChiSquared::new(df).expect("degrees of freedom are positive").sf(x)
@@ -65,10 +75,15 @@ pub fn chi_squared_tail(x: f64, df: f64) -> f64 {
 
 /// Wilson's score interval (1927) of a share of `successes` in `n` trials; none without trials.
 pub fn wilson(successes: f64, n: f64) -> Option<(f64, f64)> {
+    wilson_at(successes, n, CONFIDENCE)
+}
+
+/// Wilson's interval of any confidence.
+pub fn wilson_at(successes: f64, n: f64, confidence: f64) -> Option<(f64, f64)> {
     if n <= 0.0 {
         return None;
     }
-    let z = normal_quantile(UPPER);
+    let z = normal_quantile(upper(confidence));
     let share = successes / n;
     let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
     let half = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt() / (1.0 + z * z / n);

@@ -27,6 +27,12 @@ pub enum Undefined {
     /// One rater gave the same score to every item.
     #[error("one rater gave every item the same score")]
     OneRaterConstant,
+    /// One rater gave the same label to every item, so that a correlation of labels is 0/0.
+    #[error("one rater gave every item the same label")]
+    OneLabelByOneRater,
+    /// A formula that needs every rater's rating of every item.
+    #[error("a rating is missing, and this coefficient needs complete data")]
+    Gaps,
     /// Two raters are needed.
     #[error("fewer than two raters")]
     TooFewRaters,

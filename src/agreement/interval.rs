@@ -8,7 +8,7 @@
 //! counts, moments): [`SummedSample`] keeps one sparse vector of sums per cluster and the statistics as [`Statistic`]s of the total,
 //! so that a replicate costs a weighted sum and not a pass over rows. The difference of two statistics is a statistic too.
 
-use super::distribution::{UPPER, normal_cdf, normal_quantile, t_quantile};
+use super::distribution::{CONFIDENCE, normal_cdf, normal_quantile, t_quantile, upper};
 use super::estimate::{Estimate, NoInterval, Value};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -200,6 +200,15 @@ impl Resampled {
         Resampled { clusters, values, leave_one_out, replicates }
     }
 
+    /// Resamples, with the bootstrap however few clusters there are: for those who ask for it by name.
+    pub fn with_bootstrap(sample: &dyn Sample, resampling: Resampling) -> Resampled {
+        let mut resampled = Resampled::new(sample, Resampling { replicates: 0, ..resampling });
+        if resampled.clusters > 1 {
+            resampled.replicates = bootstrap(sample, resampling);
+        }
+        resampled
+    }
+
     /// The value of a statistic on the data.
     pub fn value(&self, statistic: usize) -> Value {
         self.values[statistic]
@@ -226,11 +235,11 @@ impl Resampled {
     }
 
     /// θ ± t_{G−1} times the jackknife's standard error.
-    pub fn jackknife_t(&self, statistic: usize) -> Result<(f64, f64), NoInterval> {
+    pub fn jackknife_t(&self, statistic: usize, confidence: f64) -> Result<(f64, f64), NoInterval> {
         let (Ok(value), Some(se)) = (self.values[statistic], self.jackknife_se(statistic)) else {
             return Err(NoInterval::UndefinedJackknife);
         };
-        let half = t_quantile(UPPER, self.clusters as f64 - 1.0) * se;
+        let half = t_quantile(upper(confidence), self.clusters as f64 - 1.0) * se;
         Ok((value - half, value + half))
     }
 
@@ -251,6 +260,20 @@ impl Resampled {
         Ok(drawn)
     }
 
+    /// Standard deviation of the defined replicates, the bootstrap's standard error.
+    pub fn bootstrap_se(&self, statistic: usize) -> Result<f64, NoInterval> {
+        let drawn = self.sorted(statistic)?;
+        let n = drawn.len() as f64;
+        let mean = drawn.iter().sum::<f64>() / n;
+        Ok((drawn.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt())
+    }
+
+    /// Share of the replicates in which a statistic is undefined; none without replicates.
+    pub fn undefined_share(&self, statistic: usize) -> Option<f64> {
+        let undefined = self.replicates.iter().filter(|values| values[statistic].is_err()).count();
+        (!self.replicates.is_empty()).then(|| undefined as f64 / self.replicates.len() as f64)
+    }
+
     /// Percentiles of the replicates at probabilities `low` and `high`.
     fn percentiles(&self, statistic: usize, low: f64, high: f64) -> Result<(f64, f64), NoInterval> {
         let drawn = self.sorted(statistic)?;
@@ -258,20 +281,20 @@ impl Resampled {
     }
 
     /// The plain percentile interval.
-    pub fn percentile(&self, statistic: usize) -> Result<(f64, f64), NoInterval> {
-        self.percentiles(statistic, 1.0 - UPPER, UPPER)
+    pub fn percentile(&self, statistic: usize, confidence: f64) -> Result<(f64, f64), NoInterval> {
+        self.percentiles(statistic, 1.0 - upper(confidence), upper(confidence))
     }
 
     /// The t-expanded percentile interval (Hesterberg 2014): percentiles at Φ(∓√(G/(G − 1)) t_{G−1,.975}). The default, since
     /// the plain one is too narrow with few clusters.
-    pub fn t_expanded(&self, statistic: usize) -> Result<(f64, f64), NoInterval> {
+    pub fn t_expanded(&self, statistic: usize, confidence: f64) -> Result<(f64, f64), NoInterval> {
         let g = self.clusters as f64;
-        let tail = normal_cdf(-(g / (g - 1.0)).sqrt() * t_quantile(UPPER, g - 1.0));
+        let tail = normal_cdf(-(g / (g - 1.0)).sqrt() * t_quantile(upper(confidence), g - 1.0));
         self.percentiles(statistic, tail, 1.0 - tail)
     }
 
     /// The bias-corrected and accelerated interval (Efron 1987), acceleration from the cluster jackknife.
-    pub fn bca(&self, statistic: usize) -> Result<(f64, f64), NoInterval> {
+    pub fn bca(&self, statistic: usize, confidence: f64) -> Result<(f64, f64), NoInterval> {
         let drawn = self.sorted(statistic)?;
         let (Ok(value), Some(left_out)) = (self.values[statistic], self.left_out(statistic)) else {
             return Err(NoInterval::UndefinedJackknife);
@@ -286,7 +309,7 @@ impl Resampled {
             return Err(NoInterval::Degenerate);
         }
         let level = |z: f64| normal_cdf(z0 + (z0 + z) / (1.0 - acceleration * (z0 + z)));
-        let z = normal_quantile(UPPER);
+        let z = normal_quantile(upper(confidence));
         Ok((quantile(&drawn, level(-z)), quantile(&drawn, level(z))))
     }
 
@@ -305,9 +328,9 @@ impl Resampled {
         let (interval, method) = match self.clusters < FEWEST_BOOTSTRAP_CLUSTERS {
             true => match se {
                 Some(se) if se < 1e-12 => (Err(NoInterval::Degenerate), ""),
-                _ => (self.jackknife_t(statistic), "jackknife, t"),
+                _ => (self.jackknife_t(statistic, CONFIDENCE), "jackknife, t"),
             },
-            false => (self.t_expanded(statistic), "bootstrap, t-expanded"),
+            false => (self.t_expanded(statistic, CONFIDENCE), "bootstrap, t-expanded"),
         };
         match interval {
             Ok(ends) => Estimate::with_interval(value, se, ends, format!("{unit} {method}")),
@@ -324,7 +347,7 @@ impl Resampled {
                 Estimate::without_interval(value, NoInterval::TooFewClusters { clusters: self.clusters })
             }
             (Ok(value), Some(se)) if se < 1e-12 => Estimate::without_interval(value, NoInterval::Degenerate),
-            (Ok(value), se) => match self.jackknife_t(statistic) {
+            (Ok(value), se) => match self.jackknife_t(statistic, CONFIDENCE) {
                 Ok(ends) => Estimate::with_interval(value, se, ends, format!("{unit} jackknife, t")),
                 Err(reason) => Estimate::without_interval(value, reason),
             },

@@ -186,10 +186,9 @@ pub fn variances(table: TableView<'_>, disagreement: &[f64]) -> Result<Variances
         }
     }
     let scale = n * qe * qe;
-    Ok(Variances {
-        interval: ((interval - (qe * (1.0 - kappa)).powi(2)) / scale).max(0.0),
-        null: ((null - qe * qe) / scale).max(0.0),
-    })
+    // Differences that vanish exactly (a constant rater, disjoint labels) leave rounding behind, and its root would not be small.
+    let clean = |difference: f64| if difference < 1e-14 { 0.0 } else { difference / scale };
+    Ok(Variances { interval: clean(interval - (qe * (1.0 - kappa)).powi(2)), null: clean(null - qe * qe) })
 }
 
 /// v̄_i· = Σ_j p_·j v_ij and v̄_·j = Σ_i p_i· v_ij.

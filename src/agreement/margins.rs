@@ -19,10 +19,22 @@ pub struct StuartMaxwell {
 /// Labels without a disagreement (unused ones among them) say nothing about the margins and are left out, or S would be
 /// singular. None where nothing is left, or where the labels fall into groups that are never confused with one another.
 pub fn stuart_maxwell(table: TableView<'_>) -> Option<StuartMaxwell> {
+    let confused = |k: &usize| table.row_sum(*k) + table.column_sum(*k) > 2.0 * table.count(*k, *k);
+    stuart_maxwell_over(table, (0..table.labels).filter(confused).collect())
+}
+
+/// The same over the labels that somebody used, and no fewer: the definition to the letter, without a value where a label is never confused
+/// with another. Its degrees of freedom are those labels less one.
+pub fn stuart_maxwell_of_used(table: TableView<'_>) -> (u32, Option<StuartMaxwell>) {
+    let used: Vec<usize> = (0..table.labels).filter(|&k| table.row_sum(k) + table.column_sum(k) > 0.0).collect();
+    (used.len().saturating_sub(1) as u32, stuart_maxwell_over(table, used))
+}
+
+fn stuart_maxwell_over(table: TableView<'_>, mut used: Vec<usize>) -> Option<StuartMaxwell> {
     let (rows, columns) = table.margins();
     let discordant = |k: usize| rows[k] + columns[k] - 2.0 * table.count(k, k);
-    let mut used: Vec<usize> = (0..table.labels).filter(|&k| discordant(k) > 0.0).collect();
-    used.pop();
+    // The label that is left out must be one that is confused, or the singular system would go unnoticed.
+    used.pop().filter(|&last| discordant(last) > 0.0)?;
     if used.is_empty() {
         return None;
     }

@@ -1,7 +1,8 @@
 //! Agreement of several raters on labels, with gaps.
 
-use super::distribution::{UPPER, t_quantile};
+use super::distribution::{t_quantile, upper};
 use super::estimate::{Undefined, Value};
+use super::influence::{cluster_sums, linearised_se};
 use super::kappa::{TINY, Weights};
 
 /// Several raters' labels: one row an item, one column a rater, `None` where a rating is missing.
@@ -44,16 +45,11 @@ pub fn coincidences(counts: &[f64]) -> Vec<f64> {
     (0..q * q).map(|cell| pairs(cell / q, cell % q)).collect()
 }
 
-/// Krippendorff's alpha (2004) from a coincidence matrix: α = 1 − (N − 1) Σ o_cd δ²_cd / Σ n_c n_d δ²_cd.
-pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) -> Value {
-    let counts: Vec<f64> = coincidences.chunks(labels.max(1)).map(|row| row.iter().sum()).collect();
-    let total: f64 = counts.iter().sum();
-    if total <= TINY {
-        return Err(Undefined::NoItems);
-    }
+/// δ² between labels that occur `counts` times.
+fn distances<'m>(counts: &'m [f64], metric: &'m Metric) -> impl Fn(usize, usize) -> f64 + 'm {
     let mut up_to = vec![0.0];
     counts.iter().for_each(|count| up_to.push(up_to[up_to.len() - 1] + count));
-    let distance = |c: usize, d: usize| match metric {
+    move |c, d| match metric {
         Metric::Nominal => f64::from(c != d),
         Metric::Ordinal => {
             let (low, high) = (c.min(d), c.max(d));
@@ -62,19 +58,56 @@ pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) 
         Metric::Interval(x) => (x[c] - x[d]).powi(2),
         Metric::Ratio(x) if x[c] + x[d] == 0.0 => 0.0,
         Metric::Ratio(x) => ((x[c] - x[d]) / (x[c] + x[d])).powi(2),
-    };
-    let (mut observed, mut expected) = (0.0, 0.0);
-    for c in 0..labels {
-        for d in (0..labels).filter(|&d| d != c) {
-            observed += coincidences[c * labels + d] * distance(c, d);
-            expected += counts[c] * counts[d] * distance(c, d);
+    }
+}
+
+/// 1 − (N − 1) Σ o_cd δ²_cd / Σ n_c n_d δ²_cd from label counts n_c and the sum Σ o_cd δ²_cd.
+fn alpha(counts: &[f64], observed: f64, distance: impl Fn(usize, usize) -> f64) -> Value {
+    let total: f64 = counts.iter().sum();
+    if total <= TINY {
+        return Err(Undefined::NoItems);
+    }
+    // Sums from which a cluster was taken leave rounding behind where a label is no longer used.
+    let used: Vec<usize> = (0..counts.len()).filter(|&label| counts[label] > TINY * total).collect();
+    let (mut expected, mut farthest) = (0.0, 0.0_f64);
+    for (place, &c) in used.iter().enumerate() {
+        for &d in &used[..place] {
+            let (distance, back) = (distance(c, d), distance(d, c));
+            expected += counts[c] * counts[d] * (distance + back);
+            farthest = farthest.max(distance);
         }
     }
-    if expected < TINY * total * total {
+    if expected <= TINY * total * total * farthest {
         Err(Undefined::OneLabelUsed)
     } else {
         Ok(1.0 - (total - 1.0) * observed / expected)
     }
+}
+
+/// Krippendorff's alpha (2004) from a coincidence matrix by row.
+pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) -> Value {
+    let counts: Vec<f64> = coincidences.chunks(labels.max(1)).map(|row| row.iter().sum()).collect();
+    let distance = distances(&counts, metric);
+    let observed =
+        (0..coincidences.len()).map(|cell| coincidences[cell] * distance(cell / labels, cell % labels)).sum();
+    alpha(&counts, observed, &distance)
+}
+
+/// Krippendorff's alpha of a panel: the same number without the matrix, which scores of many different values would make huge.
+pub fn panel_alpha(panel: &Panel, metric: &Metric) -> Value {
+    let units: Vec<Vec<usize>> = (panel.rows.iter())
+        .map(|row| row.iter().flatten().copied().collect::<Vec<usize>>())
+        .filter(|unit| unit.len() >= 2)
+        .collect();
+    let mut counts = vec![0.0; panel.labels];
+    units.iter().flatten().for_each(|&label| counts[label] += 1.0);
+    let distance = distances(&counts, metric);
+    let within = |unit: &Vec<usize>| -> f64 {
+        let pairs = unit.iter().enumerate().flat_map(|(place, &c)| unit[..place].iter().map(move |&d| (c, d)));
+        pairs.map(|(c, d)| if c == d { 0.0 } else { distance(c, d) + distance(d, c) }).sum::<f64>()
+            / (unit.len() as f64 - 1.0)
+    };
+    alpha(&counts, units.iter().map(within).sum(), &distance)
 }
 
 /// A coefficient of Gwet's family (2014): how chance agreement is modelled.
@@ -92,8 +125,8 @@ pub enum Family {
     Krippendorff,
 }
 
-/// A coefficient of Gwet's family with its standard error for independent items.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A coefficient of Gwet's family, and what each item contributes to its variance.
+#[derive(Debug, Clone, PartialEq)]
 pub struct FamilyEstimate {
     /// The coefficient.
     pub value: f64,
@@ -101,14 +134,42 @@ pub struct FamilyEstimate {
     pub observed: f64,
     /// Chance agreement pe.
     pub expected: f64,
-    /// Standard error; none with fewer than two items.
-    pub se: Option<f64>,
-    /// value ± t_{n−1} se, the upper end cut at 1.
-    pub interval: Option<(f64, f64)>,
+    /// The rows of the panel that count: those with a rating, for alpha those with two.
+    pub items: Vec<usize>,
+    /// How many rows have a rating.
+    pub rated: usize,
+    /// c_i less its centre, by item.
+    influence: Vec<f64>,
+}
+
+impl FamilyEstimate {
+    /// Standard error for independent items, √(Σ(c_i − c)²/(n(n − 1))); none with fewer than two. Of `population` items, if they are so
+    /// many and no more, the rated ones are a part: the variance is multiplied by 1 − n/N.
+    pub fn se(&self, population: Option<f64>) -> Option<f64> {
+        let n = self.influence.len() as f64;
+        let part = population.map_or(1.0, |population| (1.0 - self.rated as f64 / population).max(0.0));
+        let sum: f64 = self.influence.iter().map(|c| c * c).sum();
+        (n >= 2.0).then(|| (part * sum / (n * (n - 1.0))).sqrt())
+    }
+
+    /// Standard error for items in clusters (numbered by row of the panel), √(G/(G − 1) Σ_g(Σ_{i∈g}(c_i − c))²)/n, and G; none with fewer
+    /// than two clusters.
+    pub fn clustered_se(&self, cluster: impl Fn(usize) -> usize) -> Option<(f64, usize)> {
+        let rows = self.items.iter().zip(&self.influence);
+        let sums = cluster_sums(rows.map(|(&row, &influence)| (cluster(row), influence)));
+        linearised_se(&sums, self.influence.len() as f64).map(|se| (se, sums.len()))
+    }
+
+    /// value ± t_df se, the upper end cut at 1.
+    pub fn interval(&self, se: f64, df: f64, confidence: f64) -> (f64, f64) {
+        let half = t_quantile(upper(confidence), df) * se;
+        (self.value - half, (self.value + half).min(1.0))
+    }
 }
 
 /// Per item: counts, their sum r_i, and s_i = Σ_k R_ik((Rwᵀ)_ik − 1).
 struct Item {
+    row: usize,
     counts: Vec<f64>,
     ratings: f64,
     agreement: f64,
@@ -124,12 +185,12 @@ impl Item {
 pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<FamilyEstimate, Undefined> {
     let q = panel.labels;
     let w: Vec<f64> = weights.disagreement(q).into_iter().map(|v| 1.0 - v).collect();
-    let items: Vec<Item> = (panel.rows.iter())
-        .map(|row| {
+    let items: Vec<Item> = (panel.rows.iter().enumerate())
+        .map(|(place, row)| {
             let counts = counts(row, q);
             let weighted = |k: usize| -> f64 { (0..q).map(|l| w[k * q + l] * counts[l]).sum() };
             let agreement = (0..q).map(|k| counts[k] * (weighted(k) - 1.0)).sum();
-            Item { ratings: counts.iter().sum(), agreement, counts }
+            Item { row: place, ratings: counts.iter().sum(), agreement, counts }
         })
         .filter(|item| item.ratings >= if family == Family::Krippendorff { 2.0 } else { 1.0 })
         .collect();
@@ -163,17 +224,23 @@ pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<Family
             (chance(&w, &shares), items.iter().map(|item| dot(&item.counts, &pull) / item.ratings).collect())
         }
         Family::Conger => conger_chance(panel, &w)?,
-        Family::Krippendorff => return fixed_weight_alpha(&items, &w, q),
+        Family::Krippendorff => return fixed_weight_alpha(&items, rated(panel), &w, q),
     };
     if 1.0 - expected < TINY {
         return Err(Undefined::OneLabelUsed);
     }
     let value = (observed - expected) / (1.0 - expected);
+    let rows = items.iter().map(|item| item.row).collect();
     let influence = items.iter().zip(&by_item).map(|(item, pe)| {
         let paired_share = item.share() - if item.ratings >= 2.0 { expected } else { 0.0 };
-        n / paired * paired_share / (1.0 - expected) - 2.0 * (1.0 - value) * (pe - expected) / (1.0 - expected)
+        n / paired * paired_share / (1.0 - expected) - 2.0 * (1.0 - value) * (pe - expected) / (1.0 - expected) - value
     });
-    Ok(with_error(value, observed, expected, value, influence.collect()))
+    Ok(FamilyEstimate { value, observed, expected, items: rows, rated: items.len(), influence: influence.collect() })
+}
+
+/// How many rows have a rating.
+fn rated(panel: &Panel) -> usize {
+    panel.rows.iter().filter(|row| row.iter().any(Option::is_some)).count()
 }
 
 /// π̃ = (w + wᵀ)π/2.
@@ -192,18 +259,8 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
 
-fn with_error(value: f64, observed: f64, expected: f64, centre: f64, influence: Vec<f64>) -> FamilyEstimate {
-    let n = influence.len() as f64;
-    let se = (n >= 2.0).then(|| (influence.iter().map(|c| (c - centre).powi(2)).sum::<f64>() / (n * (n - 1.0))).sqrt());
-    let interval = se.map(|se| {
-        let half = t_quantile(UPPER, n - 1.0) * se;
-        (value - half, (value + half).min(1.0))
-    });
-    FamilyEstimate { value, observed, expected, se, interval }
-}
-
 /// Krippendorff's alpha in Gwet's form, items with two ratings or more.
-fn fixed_weight_alpha(items: &[Item], w: &[f64], q: usize) -> Result<FamilyEstimate, Undefined> {
+fn fixed_weight_alpha(items: &[Item], rated: usize, w: &[f64], q: usize) -> Result<FamilyEstimate, Undefined> {
     let n = items.len() as f64;
     let ratings: f64 = items.iter().map(|item| item.ratings).sum();
     let (mean, small) = (ratings / n, 1.0 / ratings);
@@ -222,9 +279,10 @@ fn fixed_weight_alpha(items: &[Item], w: &[f64], q: usize) -> Result<FamilyEstim
         let excess = (item.ratings - mean) / mean;
         let pe = dot(&item.counts, &pull) / mean - expected * excess;
         let k = (share(item) - observed * excess - expected) / (1.0 - expected);
-        k - 2.0 * (1.0 - centre) * (pe - expected) / (1.0 - expected)
+        k - 2.0 * (1.0 - centre) * (pe - expected) / (1.0 - expected) - centre
     });
-    Ok(with_error(value, observed, expected, centre, influence.collect()))
+    let rows = items.iter().map(|item| item.row).collect();
+    Ok(FamilyEstimate { value, observed, expected, items: rows, rated, influence: influence.collect() })
 }
 
 /// Conger's chance agreement Σ w_kl (p̄_k p̄_l − s²_kl/m) and each item's part in it.

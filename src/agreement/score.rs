@@ -3,7 +3,7 @@
 //! x is rater a (the reference), y is rater b, d = y − x. Everything here is a function of sums over items, so that it can be
 //! resampled by cluster. The classical intervals take items as independent.
 
-use super::distribution::{UPPER, f_quantile, normal_quantile, t_quantile};
+use super::distribution::{UPPER, f_quantile, f_tail, normal_quantile, t_quantile, upper};
 use super::estimate::{NoInterval, Undefined, Value};
 use super::kappa::TINY;
 
@@ -119,9 +119,14 @@ impl Moments {
 
     /// Lin's concordance correlation (1989), 2s_xy/(s_x² + s_y² + (x̄ − ȳ)²) with variances over n.
     pub fn concordance(self) -> Value {
+        self.concordance_over(self.n)
+    }
+
+    /// The same with variances over `divisor`: n as Lin has it, or n − 1.
+    pub fn concordance_over(self, divisor: f64) -> Value {
         let m = self.at_least(2)?;
         let (sxx, syy, sxy) = m.centred();
-        let shift = (m.x - m.y).powi(2) / m.n;
+        let shift = (m.x - m.y).powi(2) / (m.n * m.n) * divisor;
         let all = sxx + syy + shift;
         if all < TINY { Err(Undefined::NoVariation) } else { Ok(2.0 * sxy / all) }
     }
@@ -140,25 +145,27 @@ impl Moments {
     }
 
     /// Fisher's interval of Pearson's r: tanh(atanh r ± z/√(n − 3)).
-    pub fn pearson_interval(self) -> Result<(f64, f64), NoInterval> {
+    pub fn pearson_interval(self, confidence: f64) -> Result<(f64, f64), NoInterval> {
         let r = self.pearson().map_err(|_| NoInterval::Degenerate)?;
         match self.n {
             n if n <= 3.0 => Err(NoInterval::TooFewItems),
             _ if r.abs() >= 1.0 - TINY => Err(NoInterval::NoResidual),
-            n => Ok(fisher(r, 1.0 / (n - 3.0).sqrt())),
+            n => Ok(fisher(r, 1.0 / (n - 3.0).sqrt(), confidence)),
         }
     }
 
-    /// Two-sided p of Pearson's r by t with n − 2 degrees of freedom.
+    /// Two-sided p of Pearson's r by t with n − 2 degrees of freedom; 1 for two items, whose r is always 1 or −1.
     pub fn pearson_p(self) -> Value {
-        let r = self.at_least(3)?.pearson()?;
-        Ok(correlation_p(r, self.n))
+        let r = self.pearson()?;
+        Ok(if self.n < 3.0 { 1.0 } else { correlation_p(r, self.n) })
     }
 
     /// Standard error of Lin's concordance and its interval on the atanh scale (Lin 1989, corrected 2000):
     /// SE² = [(1 − r²)ρ²(1 − ρ²)/r² + 2ρ³(1 − ρ)u²/r − ρ⁴u⁴/(2r²)]/(n − 2), u² = (x̄ − ȳ)²/(s_x s_y).
-    pub fn concordance_interval(self) -> Result<(f64, (f64, f64)), NoInterval> {
-        let (Ok(rho), Ok(r)) = (self.concordance(), self.pearson()) else { return Err(NoInterval::Degenerate) };
+    pub fn concordance_interval(self, divisor: f64, confidence: f64) -> Result<(f64, (f64, f64)), NoInterval> {
+        let (Ok(rho), Ok(r)) = (self.concordance_over(divisor), self.pearson()) else {
+            return Err(NoInterval::Degenerate);
+        };
         if self.n <= 2.0 {
             return Err(NoInterval::TooFewItems);
         }
@@ -166,13 +173,13 @@ impl Moments {
             return Err(NoInterval::NoResidual);
         }
         let (sxx, syy, _) = self.centred();
-        let u2 = ((self.x - self.y) / self.n).powi(2) / ((sxx * syy).sqrt() / self.n);
+        let u2 = ((self.x - self.y) / self.n).powi(2) / ((sxx * syy).sqrt() / divisor);
         let variance = ((1.0 - r * r) * rho * rho * (1.0 - rho * rho) / (r * r)
             + 2.0 * rho.powi(3) * (1.0 - rho) * u2 / r
             - rho.powi(4) * u2 * u2 / (2.0 * r * r))
             / (self.n - 2.0);
         let se = variance.max(0.0).sqrt();
-        Ok((se, fisher(rho, se / (1.0 - rho * rho))))
+        Ok((se, fisher(rho, se / (1.0 - rho * rho), confidence)))
     }
 
     /// d̄ ± t_{n−1} s_d/√n, with the standard error.
@@ -187,8 +194,8 @@ impl Moments {
     }
 }
 
-fn fisher(correlation: f64, se: f64) -> (f64, f64) {
-    let (centre, half) = (correlation.atanh(), normal_quantile(UPPER) * se);
+fn fisher(correlation: f64, se: f64, confidence: f64) -> (f64, f64) {
+    let (centre, half) = (correlation.atanh(), normal_quantile(upper(confidence)) * se);
     ((centre - half).tanh(), (centre + half).tanh())
 }
 
@@ -245,6 +252,19 @@ pub enum Icc {
     ConsistencyMean,
 }
 
+/// A test by F.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FTest {
+    /// F.
+    pub f: f64,
+    /// Degrees of freedom of the numerator.
+    pub df1: f64,
+    /// Degrees of freedom of the denominator.
+    pub df2: f64,
+    /// Upper tail.
+    pub p: f64,
+}
+
 impl Anova {
     /// From the number of items, the sum of squared item totals, the sum of squared scores, and each rater's sum.
     pub fn new(n: f64, squared_totals: f64, squares: f64, sums: &[f64]) -> Result<Anova, Undefined> {
@@ -272,19 +292,22 @@ impl Anova {
         })
     }
 
-    /// From rows of k scores each.
+    /// From rows of k scores each. Only ratios of mean squares have a meaning afterwards: scores are scaled by the largest deviation, so that
+    /// small and large scales are treated alike.
     pub fn of_rows(rows: &[Vec<f64>]) -> Result<Anova, Undefined> {
         let k = rows.first().map_or(0, Vec::len);
         if k == 0 {
             return Err(Undefined::NoItems);
         }
         let centre = rows.iter().flatten().sum::<f64>() / (rows.len() * k) as f64;
+        let largest = rows.iter().flatten().map(|score| (score - centre).abs()).fold(0.0, f64::max);
+        let scaled = |score: &f64| if largest > 0.0 { (score - centre) / largest } else { 0.0 };
         let (mut sums, mut squared_totals, mut squares) = (vec![0.0; k], 0.0, 0.0);
         for row in rows {
-            squared_totals += row.iter().map(|score| score - centre).sum::<f64>().powi(2);
-            for (sum, score) in sums.iter_mut().zip(row) {
-                *sum += score - centre;
-                squares += (score - centre).powi(2);
+            squared_totals += row.iter().map(scaled).sum::<f64>().powi(2);
+            for (sum, score) in sums.iter_mut().zip(row.iter().map(scaled)) {
+                *sum += score;
+                squares += score * score;
             }
         }
         Anova::new(rows.len() as f64, squared_totals, squares, &sums)
@@ -305,31 +328,46 @@ impl Anova {
     }
 
     /// The interval of an intraclass correlation by F; for absolute agreement that of McGraw and Wong.
-    pub fn icc_interval(self, form: Icc) -> Result<(f64, f64), NoInterval> {
+    pub fn icc_interval(self, form: Icc, confidence: f64) -> Result<(f64, f64), NoInterval> {
         let Anova { n, k, .. } = self;
         let average =
             |(low, high): (f64, f64)| (low * k / (1.0 + low * (k - 1.0)), high * k / (1.0 + high * (k - 1.0)));
         match form {
-            Icc::OneWay => self.f_interval(self.within, n * (k - 1.0)),
-            Icc::Consistency => self.f_interval(self.residual, (n - 1.0) * (k - 1.0)),
-            Icc::Agreement => self.agreement_interval(),
-            Icc::OneWayMean => self.icc_interval(Icc::OneWay).map(average),
-            Icc::ConsistencyMean => self.icc_interval(Icc::Consistency).map(average),
-            Icc::AgreementMean => self.icc_interval(Icc::Agreement).map(average),
+            Icc::OneWay => self.f_interval(self.within, n * (k - 1.0), confidence),
+            Icc::Consistency => self.f_interval(self.residual, (n - 1.0) * (k - 1.0), confidence),
+            Icc::Agreement => self.agreement_interval(confidence),
+            Icc::OneWayMean => self.icc_interval(Icc::OneWay, confidence).map(average),
+            Icc::ConsistencyMean => self.icc_interval(Icc::Consistency, confidence).map(average),
+            Icc::AgreementMean => self.icc_interval(Icc::Agreement, confidence).map(average),
         }
     }
 
+    /// The test that items do not differ: F = MSR over the error of the form, its degrees of freedom, p. None where that error is 0.
+    pub fn f_test(self, form: Icc) -> Result<FTest, NoInterval> {
+        let Anova { n, k, items, residual, within, .. } = self;
+        let (error, df2) = match form {
+            Icc::OneWay | Icc::OneWayMean => (within, n * (k - 1.0)),
+            _ => (residual, (n - 1.0) * (k - 1.0)),
+        };
+        if error <= 0.0 {
+            return Err(NoInterval::NoResidual);
+        }
+        let f = items / error;
+        Ok(FTest { f, df1: n - 1.0, df2, p: f_tail(f, n - 1.0, df2) })
+    }
+
     /// F = MSR/error, F_L = F/F_{.975}(n − 1, df), F_U = F·F_{.975}(df, n − 1); ends (F − 1)/(F + k − 1).
-    fn f_interval(self, error: f64, df: f64) -> Result<(f64, f64), NoInterval> {
+    fn f_interval(self, error: f64, df: f64, confidence: f64) -> Result<(f64, f64), NoInterval> {
         if error <= 0.0 {
             return Err(NoInterval::NoResidual);
         }
         let f = self.items / error;
         let end = |f: f64| (f - 1.0) / (f + self.k - 1.0);
-        Ok((end(f / f_quantile(UPPER, self.n - 1.0, df)), end(f * f_quantile(UPPER, df, self.n - 1.0))))
+        let upper = upper(confidence);
+        Ok((end(f / f_quantile(upper, self.n - 1.0, df)), end(f * f_quantile(upper, df, self.n - 1.0))))
     }
 
-    fn agreement_interval(self) -> Result<(f64, f64), NoInterval> {
+    fn agreement_interval(self, confidence: f64) -> Result<(f64, f64), NoInterval> {
         let Anova { n, k, items, raters, residual, .. } = self;
         if residual <= 0.0 {
             return Err(NoInterval::NoResidual);
@@ -343,8 +381,8 @@ impl Anova {
             return Err(NoInterval::NoResidual);
         }
         let rest = k * raters + (k * n - k - n) * residual;
-        let f1 = f_quantile(UPPER, n - 1.0, df);
-        let f2 = f_quantile(UPPER, df, n - 1.0);
+        let f1 = f_quantile(upper(confidence), n - 1.0, df);
+        let f2 = f_quantile(upper(confidence), df, n - 1.0);
         Ok((
             n * (items - f1 * residual) / (f1 * rest + n * items),
             n * (f2 * items - residual) / (rest + n * f2 * items),

@@ -3,7 +3,7 @@
 //! Where items are independent, the classical interval is given if there is one; where they lie in sessions, or there is none, sessions
 //! (items) are resampled. `method` says which.
 
-use super::distribution::{UPPER, t_quantile};
+use super::distribution::{CONFIDENCE, UPPER, t_quantile};
 use super::estimate::{Estimate, NoInterval, Value};
 use super::interval::{ClusterSums, Resampled, Resampling, Statistic, SummedSample};
 use super::label_pair::PairContext;
@@ -135,7 +135,7 @@ pub fn score_agreement(rows: &[ScoreRow], context: &PairContext<'_>) -> ScoreAgr
     };
     let anova = moments.anova();
     let icc = |form: Icc| {
-        let interval = |anova: Anova| anova.icc_interval(form).map(|ends| (None, ends));
+        let interval = |anova: Anova| anova.icc_interval(form, CONFIDENCE).map(|ends| (None, ends));
         anova.map_or(Err(NoInterval::TooFewItems), interval)
     };
     let ranks = Resampled::new(&RankSample::new(&numbered(rows)), context.resampling);
@@ -152,9 +152,13 @@ pub fn score_agreement(rows: &[ScoreRow], context: &PairContext<'_>) -> ScoreAgr
         ),
         icc_a1: classical(5, icc(Icc::Agreement), "McGraw–Wong"),
         icc_c1: classical(6, icc(Icc::Consistency), "F"),
-        ccc: classical(7, moments.concordance_interval().map(|(se, ends)| (Some(se), ends)), "Fisher z (Lin)"),
+        ccc: classical(
+            7,
+            moments.concordance_interval(moments.n, CONFIDENCE).map(|(se, ends)| (Some(se), ends)),
+            "Fisher z (Lin)",
+        ),
         spearman: ranks.estimate(0, unit),
-        pearson: classical(8, moments.pearson_interval().map(|ends| (None, ends)), "Fisher z"),
+        pearson: classical(8, moments.pearson_interval(CONFIDENCE).map(|ends| (None, ends)), "Fisher z"),
         kendall_tau_b: ranks.estimate(1, unit),
         krippendorff_alpha: by_resampling(9),
         mode_share: ModeShare {
@@ -243,7 +247,7 @@ fn mode(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     Some((longest[0], longest.len() as f64 / sorted.len() as f64))
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     match values.len() {

@@ -1,6 +1,6 @@
 //! Two raters' labels as a table of counts: rows are rater a, columns rater b, both in declared order.
 
-use super::estimate::Estimate;
+use super::estimate::{Estimate, Undefined, Value};
 use serde::Serialize;
 
 /// A q × q table of (possibly weighted) counts.
@@ -158,4 +158,38 @@ pub fn macro_f1(figures: &[PerLabel]) -> (Option<f64>, Option<f64>) {
         mean(figures.iter().map(|l| l.f1.unwrap_or(0.0)).collect()),
         mean(figures.iter().filter(|l| l.support > 0).map(|l| l.f1.unwrap_or(0.0)).collect()),
     )
+}
+
+/// Mean recall over the labels that a used; undefined without items.
+pub fn balanced_accuracy(table: TableView<'_>) -> Value {
+    let recalls: Vec<f64> =
+        (0..table.labels).filter(|&k| table.row_sum(k) > 0.0).map(|k| table.count(k, k) / table.row_sum(k)).collect();
+    if recalls.is_empty() { Err(Undefined::NoItems) } else { Ok(recalls.iter().sum::<f64>() / recalls.len() as f64) }
+}
+
+/// Matthews' correlation of both sides' labels (Gorodkin 2004 for more than two); undefined where one side used one label only.
+pub fn matthews_correlation(table: TableView<'_>) -> Value {
+    let n = table.total();
+    if n <= 0.0 {
+        return Err(Undefined::NoItems);
+    }
+    let (rows, columns) = table.margins();
+    let product = |x: &[f64], y: &[f64]| -> f64 { x.iter().zip(y).map(|(x, y)| x * y).sum() };
+    let (spread_a, spread_b) = (n * n - product(&rows, &rows), n * n - product(&columns, &columns));
+    if spread_a < super::kappa::TINY * n * n || spread_b < super::kappa::TINY * n * n {
+        return Err(Undefined::OneLabelByOneRater);
+    }
+    Ok((table.agreed() * n - product(&rows, &columns)) / (spread_a * spread_b).sqrt())
+}
+
+/// Mean of a figure over the labels that have it, weighted by how often a used them; the plain mean where a used none of these.
+pub fn mean_by_support(figures: &[PerLabel], figure: impl Fn(&PerLabel) -> Option<f64>) -> Option<f64> {
+    let defined: Vec<(f64, f64)> =
+        figures.iter().filter_map(|label| Some((figure(label)?, label.support as f64))).collect();
+    let weight: f64 = defined.iter().map(|(_, weight)| weight).sum();
+    match defined.len() {
+        0 => None,
+        _ if weight > 0.0 => Some(defined.iter().map(|(value, support)| value * support).sum::<f64>() / weight),
+        count => Some(defined.iter().map(|(value, _)| value).sum::<f64>() / count as f64),
+    }
 }

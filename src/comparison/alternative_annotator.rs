@@ -5,9 +5,8 @@
 //! humans it only asks whom the model resembles, and where one label dominates, a model that always says it passes.
 
 use super::multiplicity::Adjustment;
-use super::paired::cluster_squares;
 use crate::agreement::distribution::t_lower;
-use std::collections::BTreeSet;
+use crate::agreement::influence::{cluster_sums, linearised_se};
 
 /// What is asked of the panel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -154,18 +153,16 @@ impl AlternativeAnnotator {
             differences.push(answer - model);
         }
         let mean = differences.iter().sum::<f64>() / n;
-        let centred: Vec<f64> = differences.iter().map(|d| d - mean).collect();
-        let variance = centred.iter().map(|d| d * d).sum::<f64>() / (n - 1.0);
-        let clusters: Vec<usize> = own.iter().map(|(item, ..)| item.cluster).collect();
-        let g = clusters.iter().collect::<BTreeSet<&usize>>().len() as f64;
-        let (_, squares) = cluster_squares(&centred, &clusters);
+        let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let sums = cluster_sums(own.iter().zip(&differences).map(|((item, ..), d)| (item.cluster, d - mean)));
+        let freedom = sums.len() as f64 - 1.0;
         Contest {
             human,
             items: own.len(),
             model_share: model_wins / n,
             human_share: human_wins / n,
             p: self.p_value(mean, (variance / n).sqrt(), n - 1.0),
-            p_clustered: (g > 1.0).then(|| self.p_value(mean, (g / (g - 1.0) * squares).sqrt() / n, g - 1.0)),
+            p_clustered: linearised_se(&sums, n).map(|se| self.p_value(mean, se, freedom)),
         }
     }
 

@@ -4,6 +4,7 @@
 
 use super::shared::{Metric, Shared};
 use crate::agreement::estimate::{Estimate, Undefined};
+use crate::agreement::influence::{cluster_sums, independent_se, linearised_se};
 use crate::agreement::interval::{ClusterSums, Resampled, Resampling, Statistic, SummedSample};
 
 /// The pairs (earlier, later) of `raters` raters, in the order in which their differences are resampled.
@@ -82,22 +83,13 @@ pub fn linearized(shared: &dyn Shared, metric: Metric, (a, b): (usize, usize)) -
     let difference = figure(b)? - figure(a)?;
     let (from, to) = (shared.influence(metric, a)?, shared.influence(metric, b)?);
     let influence: Vec<f64> = from.iter().zip(&to).map(|(a, b)| b - a).collect();
-    let n = influence.len() as f64;
-    let (clusters, squares) = cluster_squares(&influence, shared.clusters());
-    let g = clusters as f64;
+    let sums = cluster_sums(shared.clusters().iter().copied().zip(influence.iter().copied()));
     Ok(Linearized {
         difference,
-        se_items: (influence.iter().map(|psi| psi * psi).sum::<f64>() / n).sqrt() / n.sqrt(),
-        se_clusters: (clusters > 1).then(|| (g / (g - 1.0) * squares).sqrt() / n),
-        clusters,
+        se_items: independent_se(&influence).ok_or(Undefined::NoItems)?,
+        se_clusters: linearised_se(&sums, influence.len() as f64),
+        clusters: sums.len(),
     })
-}
-
-/// Number of clusters, and the sum over them of their squared sums.
-pub(crate) fn cluster_squares(amounts: &[f64], clusters: &[usize]) -> (usize, f64) {
-    let mut sums = std::collections::BTreeMap::<usize, f64>::new();
-    amounts.iter().zip(clusters).for_each(|(amount, &cluster)| *sums.entry(cluster).or_default() += amount);
-    (sums.len(), sums.values().map(|sum| sum * sum).sum())
 }
 
 #[cfg(test)]

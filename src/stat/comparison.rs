@@ -27,14 +27,9 @@ pub(super) const ALL: &[Statistic] = &[
         compute: cochran,
     },
     Statistic {
-        name: "kappa_difference",
-        summary: "kappa of b less kappa of a (or `metric`), linearised errors by item and by cluster",
+        name: "metric_difference",
+        summary: "accuracy, f1, kappa or mae of b less that of a (`metric`), with errors and intervals by cluster",
         compute: difference,
-    },
-    Statistic {
-        name: "kappa_difference_bootstrap",
-        summary: "the same difference with intervals from resampled clusters",
-        compute: difference_bootstrap,
     },
     Statistic {
         name: "kappa_permutation_exact",
@@ -154,29 +149,15 @@ fn difference(input: &Input) -> Computed {
         Ok(found) => figures.optional("se_cluster_linearized", found.se_clusters, "there is a single cluster"),
         Err(reason) => figures.undefined("se_cluster_linearized", reason),
     }
-    figures.value("clusters", json!(found.map_or(0, |found| found.clusters)));
-    figures.value("n", json!(shared.clusters().len()));
-    Ok(figures.finish())
-}
-
-fn difference_bootstrap(input: &Input) -> Computed {
-    if (input.params.confidence()? - 0.95).abs() > 1e-9 {
-        return Err(input.params.wrong("conf", "0.95, the confidence of these intervals"));
-    }
-    let metric = metric(input)?;
-    let shared = shared(input, metric)?;
     let paired = Paired::new(&*shared, metric, resampling(input)?);
-    let found = paired.resampled();
+    let resampled = paired.resampled();
+    let confidence = input.params.confidence()?;
     // The raters' figures come first, then their difference.
     let place = 2;
-    let mut figures = Figures::new();
-    figures.number("diff_b_minus_a", found.value(place));
-    figures.interval("percentile", found.percentile(place));
-    figures.interval("bca", found.bca(place));
-    figures.interval("texp", found.t_expanded(place));
-    figures.optional("se_cluster_jackknife", found.jackknife_se(place), NoInterval::UndefinedJackknife);
-    figures.interval("jackknife_t", found.jackknife_t(place));
+    figures.optional("se_cluster_jackknife", resampled.jackknife_se(place), NoInterval::UndefinedJackknife);
+    figures.interval("texp", resampled.t_expanded(place, confidence));
     figures.value("clusters", json!(paired.clusters()));
+    figures.value("n", json!(shared.clusters().len()));
     Ok(figures.finish())
 }
 

@@ -1,4 +1,4 @@
-//! Confidence and routing: calibration, risk and coverage, votes of samples.
+//! Confidence and routing: calibration, risk and coverage.
 
 use super::{Figures, Input, Labels, StatError, Statistic};
 use crate::agreement::estimate::Undefined;
@@ -6,7 +6,6 @@ use crate::agreement::kappa;
 use crate::agreement::table::TableView;
 use crate::confidence::Judged;
 use crate::confidence::calibration::{self, Binning};
-use crate::confidence::consistency::plurality;
 use crate::confidence::coverage::{Routing, area_under_risk, risk_at};
 use crate::planning::size::effective_size;
 use serde_json::{Map, Value, json};
@@ -34,11 +33,6 @@ pub(super) const ALL: &[Statistic] = &[
         name: "routing_threshold",
         summary: "from which confidence on the error rate stays below `risk`, with certainty 1 − `alpha`",
         compute: routing,
-    },
-    Statistic {
-        name: "self_consistency",
-        summary: "samples of one model: the label most of them gave, its share, entropy",
-        compute: self_consistency,
     },
 ];
 
@@ -174,30 +168,5 @@ fn routing(input: &Input) -> Computed {
     figures.optional("upper", line.map(|line| line.upper), reason);
     figures.value("n", json!(sure.items.len()));
     figures.value("curve", json!(routing.curve(&sure.items)));
-    Ok(figures.finish())
-}
-
-fn self_consistency(input: &Input) -> Computed {
-    let samples = input.annotators("samples")?;
-    let labels = input.labels(&samples)?;
-    let (mut tied, mut winners, mut shares, mut entropies) = (vec![], vec![], vec![], vec![]);
-    let names = input.ratings.items();
-    for (item, name) in names.iter().enumerate() {
-        let votes: Vec<usize> =
-            samples.iter().filter_map(|&one| labels.place(input.ratings.label(item, one)?)).collect();
-        let found = plurality(&votes, labels.len());
-        if found.is_some_and(|found| found.tied) {
-            tied.push(name);
-        }
-        winners.push(json!(found.and_then(|found| found.label).map(|label| &labels.names()[label])));
-        shares.push(json!(found.map(|found| found.share)));
-        entropies.push(json!(found.map(|found| found.entropy)));
-    }
-    let mut figures = Figures::new();
-    figures.value("tied_items", json!(tied));
-    figures.value("plurality", winners);
-    figures.value("share", shares);
-    figures.value("entropy_nats", entropies);
-    figures.value("items", json!(names));
     Ok(figures.finish())
 }

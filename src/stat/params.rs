@@ -36,6 +36,7 @@ const READ: &[&str] = &[
     "map",
     "method",
     "metric",
+    "N",
     "min_humans_per_item",
     "min_items_per_human",
     "order",

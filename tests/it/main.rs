@@ -46,6 +46,7 @@ mod requests;
 mod samples;
 mod sessions;
 mod shard;
+mod stat;
 mod stops;
 mod unreachable;
 #[cfg(unix)]
