@@ -23,10 +23,11 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
     if let Some(twice) = (1..args.runs.len()).find(|&at| args.runs[..at].contains(&args.runs[at])) {
         return Err(UsageError::SameRun(args.runs[twice].clone()).into());
     }
-    let task = match &args.task {
-        Some(task) => task.clone(),
-        None => Run::open(&config.paths.runs, &args.runs[0])?.manifest.task,
-    };
+    let first = Run::open(&config.paths.runs, &args.runs[0])?.manifest;
+    let task = args.task.clone().unwrap_or_else(|| first.task.clone());
+    if task != first.task {
+        return Err(UsageError::OtherTask { run: first.run, task: first.task, wanted: task }.into());
+    }
     let codebook = library.task(&task)?;
     let gold = match &args.gold {
         Some(path) => Gold::read(path, codebook)?,
