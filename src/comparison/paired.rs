@@ -100,7 +100,7 @@ mod tests {
     /// 24 sessions of 5 turns; b repairs a third of a's errors, always the same ones.
     fn shared() -> SharedLabels {
         let reference: Vec<usize> = (0..120).map(|i| i % 3).collect();
-        let wrong = |i: usize, every: usize| i % 7 == 0 && (i / 7) % every == 0;
+        let wrong = |i: usize, every: usize| i.is_multiple_of(7) && (i / 7).is_multiple_of(every);
         let answers = |every: usize| -> Vec<usize> {
             reference
                 .iter()
