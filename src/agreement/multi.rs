@@ -62,26 +62,39 @@ fn distances<'m>(counts: &'m [f64], metric: &'m Metric) -> impl Fn(usize, usize)
 }
 
 /// 1 − (N − 1) Σ o_cd δ²_cd / Σ n_c n_d δ²_cd from label counts n_c and the sum Σ o_cd δ²_cd.
-fn alpha(counts: &[f64], observed: f64, distance: impl Fn(usize, usize) -> f64) -> Value {
+fn alpha(counts: &[f64], observed: f64, metric: &Metric) -> Value {
     let total: f64 = counts.iter().sum();
     if total <= TINY {
         return Err(Undefined::NoItems);
     }
     // Sums from which a cluster was taken leave rounding behind where a label is no longer used.
     let used: Vec<usize> = (0..counts.len()).filter(|&label| counts[label] > TINY * total).collect();
-    let (mut expected, mut farthest) = (0.0, 0.0_f64);
-    for (place, &c) in used.iter().enumerate() {
-        for &d in &used[..place] {
-            let (distance, back) = (distance(c, d), distance(d, c));
-            expected += counts[c] * counts[d] * (distance + back);
-            farthest = farthest.max(distance);
+    let (expected, farthest) = match metric {
+        Metric::Interval(x) => squares_apart(used.iter().map(|&label| (counts[label], x[label])), total),
+        _ => {
+            let distance = distances(counts, metric);
+            let (mut expected, mut farthest) = (0.0, 0.0_f64);
+            for (place, &c) in used.iter().enumerate() {
+                for &d in &used[..place] {
+                    expected += 2.0 * counts[c] * counts[d] * distance(c, d);
+                    farthest = farthest.max(distance(c, d));
+                }
+            }
+            (expected, farthest)
         }
-    }
-    if expected <= TINY * total * total * farthest {
+    };
+    if farthest == 0.0 || expected <= TINY * total * total * farthest {
         Err(Undefined::OneLabelUsed)
     } else {
         Ok(1.0 - (total - 1.0) * observed / expected)
     }
+}
+
+/// Σ n_c n_d (x_c − x_d)² = 2N Σ n_c (x_c − x̄)², in one pass over however many values, and the largest (x_c − x_d)².
+fn squares_apart(values: impl Iterator<Item = (f64, f64)> + Clone, total: f64) -> (f64, f64) {
+    let mean = values.clone().map(|(count, x)| count * x).sum::<f64>() / total;
+    let (low, high) = values.clone().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), (_, x)| (l.min(x), h.max(x)));
+    (2.0 * total * values.map(|(count, x)| count * (x - mean).powi(2)).sum::<f64>(), (high - low).powi(2))
 }
 
 /// Krippendorff's alpha (2004) from a coincidence matrix by row.
@@ -90,7 +103,7 @@ pub fn krippendorff_alpha(coincidences: &[f64], labels: usize, metric: &Metric) 
     let distance = distances(&counts, metric);
     let observed =
         (0..coincidences.len()).map(|cell| coincidences[cell] * distance(cell / labels, cell % labels)).sum();
-    alpha(&counts, observed, &distance)
+    alpha(&counts, observed, metric)
 }
 
 /// Krippendorff's alpha of a panel: the same number without the matrix, which scores of many different values would make huge.
@@ -107,7 +120,7 @@ pub fn panel_alpha(panel: &Panel, metric: &Metric) -> Value {
         pairs.map(|(c, d)| if c == d { 0.0 } else { distance(c, d) + distance(d, c) }).sum::<f64>()
             / (unit.len() as f64 - 1.0)
     };
-    alpha(&counts, units.iter().map(within).sum(), &distance)
+    alpha(&counts, units.iter().map(within).sum(), metric)
 }
 
 /// A coefficient of Gwet's family (2014): how chance agreement is modelled.
@@ -181,10 +194,9 @@ impl Item {
     }
 }
 
-/// A coefficient of Gwet's family (Gwet, Handbook of Inter-Rater Reliability, 4th edition), any weights, gaps allowed.
-pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<FamilyEstimate, Undefined> {
+/// The items that count for a coefficient: those with a rating, for alpha those with two. At least one has two.
+fn items_of(panel: &Panel, family: Family, w: &[f64]) -> Result<Vec<Item>, Undefined> {
     let q = panel.labels;
-    let w: Vec<f64> = weights.disagreement(q).into_iter().map(|v| 1.0 - v).collect();
     let items: Vec<Item> = (panel.rows.iter().enumerate())
         .map(|(place, row)| {
             let counts = counts(row, q);
@@ -194,15 +206,36 @@ pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<Family
         })
         .filter(|item| item.ratings >= if family == Family::Krippendorff { 2.0 } else { 1.0 })
         .collect();
+    if items.iter().any(|item| item.ratings >= 2.0) { Ok(items) } else { Err(Undefined::NoItems) }
+}
+
+/// 1 − v for every two labels, by row.
+fn agreement_weights(weights: &Weights, q: usize) -> Vec<f64> {
+    weights.disagreement(q).into_iter().map(|v| 1.0 - v).collect()
+}
+
+/// Observed agreement pa, which is defined where its coefficient may be 0/0.
+pub fn observed_agreement(panel: &Panel, family: Family, weights: &Weights) -> Value {
+    let items = items_of(panel, family, &agreement_weights(weights, panel.labels))?;
+    Ok(if family == Family::Krippendorff { alpha_shares(&items).observed } else { mean_share(&items) })
+}
+
+fn mean_share(items: &[Item]) -> f64 {
     let paired = items.iter().filter(|item| item.ratings >= 2.0).count() as f64;
-    if paired == 0.0 {
-        return Err(Undefined::NoItems);
-    }
+    items.iter().map(Item::share).sum::<f64>() / paired
+}
+
+/// A coefficient of Gwet's family (Gwet, Handbook of Inter-Rater Reliability, 4th edition), any weights, gaps allowed.
+pub fn family(panel: &Panel, family: Family, weights: &Weights) -> Result<FamilyEstimate, Undefined> {
+    let q = panel.labels;
+    let w = agreement_weights(weights, q);
+    let items = items_of(panel, family, &w)?;
+    let paired = items.iter().filter(|item| item.ratings >= 2.0).count() as f64;
     if q < 2 && matches!(family, Family::Gwet | Family::BrennanPrediger) {
         return Err(Undefined::OneLabelKnown);
     }
     let n = items.len() as f64;
-    let observed = items.iter().map(Item::share).sum::<f64>() / paired;
+    let observed = mean_share(&items);
     let shares: Vec<f64> =
         (0..q).map(|k| items.iter().map(|item| item.counts[k] / item.ratings).sum::<f64>() / n).collect();
     let whole: f64 = w.iter().sum();
@@ -259,14 +292,25 @@ fn dot(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
 
-/// Krippendorff's alpha in Gwet's form, items with two ratings or more.
-fn fixed_weight_alpha(items: &[Item], rated: usize, w: &[f64], q: usize) -> Result<FamilyEstimate, Undefined> {
+/// Mean number of ratings r̄, pa' and pa of alpha.
+struct AlphaShares {
+    mean: f64,
+    raw: f64,
+    observed: f64,
+}
+
+fn alpha_shares(items: &[Item]) -> AlphaShares {
     let n = items.len() as f64;
     let ratings: f64 = items.iter().map(|item| item.ratings).sum();
     let (mean, small) = (ratings / n, 1.0 / ratings);
-    let share = |item: &Item| item.agreement / (mean * (item.ratings - 1.0));
-    let raw = items.iter().map(share).sum::<f64>() / n;
-    let observed = (1.0 - small) * raw + small;
+    let raw = items.iter().map(|item| item.agreement / (mean * (item.ratings - 1.0))).sum::<f64>() / n;
+    AlphaShares { mean, raw, observed: (1.0 - small) * raw + small }
+}
+
+/// Krippendorff's alpha in Gwet's form, items with two ratings or more.
+fn fixed_weight_alpha(items: &[Item], rated: usize, w: &[f64], q: usize) -> Result<FamilyEstimate, Undefined> {
+    let n = items.len() as f64;
+    let AlphaShares { mean, raw, observed } = alpha_shares(items);
     let shares: Vec<f64> = (0..q).map(|k| items.iter().map(|item| item.counts[k]).sum::<f64>() / n / mean).collect();
     let expected = chance(w, &shares);
     if 1.0 - expected < TINY {
@@ -278,7 +322,7 @@ fn fixed_weight_alpha(items: &[Item], rated: usize, w: &[f64], q: usize) -> Resu
     let influence = items.iter().map(|item| {
         let excess = (item.ratings - mean) / mean;
         let pe = dot(&item.counts, &pull) / mean - expected * excess;
-        let k = (share(item) - observed * excess - expected) / (1.0 - expected);
+        let k = (item.agreement / (mean * (item.ratings - 1.0)) - observed * excess - expected) / (1.0 - expected);
         k - 2.0 * (1.0 - centre) * (pe - expected) / (1.0 - expected) - centre
     });
     let rows = items.iter().map(|item| item.row).collect();

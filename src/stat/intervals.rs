@@ -16,6 +16,11 @@ type Computed = Result<Map<String, Value>, StatError>;
 /// Replicates if the parameters do not say: enough for ends that are steady to the third decimal.
 const REPLICATES: u64 = 50_000;
 
+/// The same with more clusters than [`MANY_CLUSTERS`], whose draws take their time.
+const REPLICATES_OF_MANY: u64 = 10_000;
+
+const MANY_CLUSTERS: usize = 2_000;
+
 /// The family.
 pub(super) const ALL: &[Statistic] = &[
     Statistic {
@@ -155,8 +160,9 @@ fn kappa_difference(input: &Input) -> Computed {
 }
 
 /// How to resample: the parameters `replicates` and `seed`.
-fn resampling(input: &Input) -> Result<Resampling, StatError> {
-    let replicates = u32::try_from(input.params.count_or("replicates", REPLICATES)?).ok();
+fn resampling(input: &Input, clusters: usize) -> Result<Resampling, StatError> {
+    let default = if clusters > MANY_CLUSTERS { REPLICATES_OF_MANY } else { REPLICATES };
+    let replicates = u32::try_from(input.params.count_or("replicates", default)?).ok();
     let replicates = replicates.filter(|replicates| (1..=10_000_000).contains(replicates));
     Ok(Resampling {
         replicates: replicates
@@ -184,9 +190,10 @@ fn kappa_difference_bootstrap(input: &Input) -> Computed {
 }
 
 fn bootstrap(input: &Input, rows: &Rows, figures: &mut Figures) -> Result<(), StatError> {
-    let resampling = resampling(input)?;
+    let sample = rows.sample();
+    let resampling = resampling(input, sample.sums.clusters())?;
     let confidence = input.params.confidence()?;
-    let resampled = Resampled::with_bootstrap(&rows.sample(), resampling);
+    let resampled = Resampled::with_bootstrap(&sample, resampling);
     let because = |reason: NoInterval| match (resampled.value(0), reason) {
         (Err(undefined), _) => undefined.to_string(),
         (Ok(_), NoInterval::TooFewClusters { .. }) => FEW.to_owned(),
@@ -244,4 +251,58 @@ fn human_ceiling(input: &Input) -> Computed {
     figures.optional("se_diff_cluster_jackknife", difference.ok().and(resampled.jackknife_se(2)), because);
     figures.value("clusters", json!(resampled.clusters()));
     Ok(figures.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::input::input;
+    use super::*;
+
+    /// Items that three annotators labelled in letters, `.` where one did not.
+    fn three(gold: &str, a: &str, b: &str, params: Value) -> Input {
+        let items: Vec<String> = (0..gold.len()).map(|place| format!("i{place}")).collect();
+        let mut rows = vec![];
+        for (name, letters) in [("gold", gold), ("p", a), ("q", b)] {
+            for (place, item) in items.iter().enumerate() {
+                rows.push((
+                    item.as_str(),
+                    name,
+                    if letters[place..].starts_with('.') { "" } else { &letters[place..=place] },
+                ));
+            }
+        }
+        input(&rows, params)
+    }
+
+    #[test]
+    fn a_difference_is_of_the_items_that_all_three_labelled() {
+        let params = json!({"gold": "gold", "a": "p", "b": "q"});
+        let whole = kappa_difference(&three("aabbab", "aabaab", "abbbab", params.clone())).unwrap();
+        let gaps = kappa_difference(&three("aabbabab", "aabaab.b", "abbbaba.", params)).unwrap();
+        assert_eq!((&whole["n"], &gaps["n"]), (&json!(6), &json!(6)));
+        assert_eq!(whole, gaps);
+    }
+
+    #[test]
+    fn each_item_by_itself_is_a_cluster_and_one_cluster_has_no_error() {
+        let params = json!({"a": "gold", "b": "p"});
+        let items = kappa_cluster(&three("aabbab", "aabaab", "aaaaaa", params.clone())).unwrap();
+        let (independent, clustered) =
+            (items["se_iid"].as_f64().unwrap(), items["se_cluster_linearized"].as_f64().unwrap());
+        assert!((clustered - independent * (6.0_f64 / 5.0).sqrt()).abs() < 1e-12);
+        let one = kappa_cluster(&three("a", "b", "a", params.clone())).unwrap();
+        assert_eq!((&one["kappa"], &one["se_cluster_linearized"]), (&json!(0.0), &Value::Null));
+        let none = kappa_bootstrap(&three("a", ".", "a", params)).unwrap();
+        assert_eq!((&none["kappa"], &none["bca_low"], &none["clusters"]), (&Value::Null, &Value::Null, &json!(0)));
+    }
+
+    #[test]
+    fn few_clusters_are_resampled_too_and_the_seed_decides() {
+        let params = |seed: u32| json!({"a": "gold", "b": "p", "replicates": 2000, "seed": seed, "conf": 0.9});
+        let found = |seed: u32| kappa_bootstrap(&three("aabbabab", "aabaabbb", "aaaaaaaa", params(seed))).unwrap();
+        assert_eq!(found(1), found(1));
+        assert_ne!(found(1)["se"], found(2)["se"]);
+        let (low, high) = (found(1)["texp_low"].as_f64().unwrap(), found(1)["texp_high"].as_f64().unwrap());
+        assert!(low < found(1)["percentile_low"].as_f64().unwrap() && high <= 1.0);
+    }
 }

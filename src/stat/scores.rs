@@ -218,3 +218,90 @@ fn icc(input: &Input) -> Computed {
     }
     Ok(figures.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::find;
+    use super::super::input::input;
+    use super::*;
+
+    /// Shrout and Fleiss (1979): six targets, four judges, on any scale.
+    fn judged(scale: f64) -> Vec<(String, String, String)> {
+        let scores = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]];
+        let rows =
+            scores.iter().enumerate().flat_map(|(item, row)| row.iter().enumerate().map(move |cell| (item, cell)));
+        rows.map(|(item, (judge, &score))| {
+            (format!("i{item}"), format!("j{judge}"), (f64::from(score) * scale).to_string())
+        })
+        .collect()
+    }
+
+    fn found(name: &str, rows: &[(String, String, String)], params: Value) -> Value {
+        let rows: Vec<(&str, &str, &str)> =
+            rows.iter().map(|(item, judge, score)| (item.as_str(), judge.as_str(), score.as_str())).collect();
+        Value::Object((find(name).unwrap().compute)(&input(&rows, params)).unwrap())
+    }
+
+    #[track_caller]
+    fn close(found: &Value, expected: f64) {
+        assert!(found.as_f64().is_some_and(|found| (found - expected).abs() < 1e-9), "{found}, not {expected}");
+    }
+
+    #[test]
+    fn intraclass_correlations_are_as_in_pingouin_on_any_scale() {
+        // pingouin 0.6.1, intraclass_corr with unrounded intervals.
+        for scale in [1.0, 1e-9, 1e9] {
+            let figures = found("icc", &judged(scale), json!({"annotators": ["j0", "j1", "j2", "j3"]}));
+            for (name, value, f, p, low, high) in [
+                ("ICC(1,1)", 0.165741768405, 1.794678492239, 0.164768808345, -0.132932324875, 0.722560062328),
+                ("ICC(A,1)", 0.289763779528, 11.027247956403, 0.000134566516, 0.018786513375, 0.761084369649),
+                ("ICC(C,1)", 0.714840714841, 11.027247956403, 0.000134566516, 0.342464765034, 0.945858259955),
+                ("ICC(1,k)", 0.442797133679, 1.794678492239, 0.164768808345, -0.884442155238, 0.912415420341),
+                ("ICC(A,k)", 0.620050547599, 11.027247956403, 0.000134566516, 0.071136815303, 0.927232040168),
+                ("ICC(C,k)", 0.909315542377, 11.027247956403, 0.000134566516, 0.675674713816, 0.985891678169),
+            ] {
+                close(&figures[name], value);
+                close(&figures[format!("{name}|F")], f);
+                close(&figures[format!("{name}|p")], p);
+                close(&figures[format!("{name}|ci_low")], low);
+                close(&figures[format!("{name}|ci_high")], high);
+            }
+        }
+    }
+
+    #[test]
+    fn correlations_of_six_items_are_as_in_scipy() {
+        // scipy 1.12.0: pearsonr with confidence_interval(.9), spearmanr, kendalltau(method="asymptotic").
+        let rows = judged(1.0);
+        let pair = json!({"a": "j0", "b": "j3", "conf": 0.9});
+        let pearson = found("pearson", &rows, pair.clone());
+        close(&pearson["r"], 0.7501772840114584);
+        close(&pearson["p"], 0.08582119272858969);
+        close(&pearson["ci_low"], 0.0236992955885718);
+        close(&found("spearman", &rows, pair.clone())["p"], 0.019947079177691843);
+        close(&found("kendall_tau_b", &rows, pair.clone())["tau"], 0.7857142857142858);
+        close(&found("kendall_tau_b", &rows, pair)["p"], 0.032284353910766825);
+    }
+
+    #[test]
+    fn a_constant_rater_correlates_with_nobody_and_a_pure_shift_has_no_residual() {
+        let rows = |other: fn(usize) -> f64| -> Vec<(String, String, String)> {
+            let both = |item: usize| [("x", item as f64), ("y", other(item))];
+            let row =
+                |(rater, score): (&str, f64), item: usize| (format!("i{item}"), rater.to_owned(), score.to_string());
+            (0..5).flat_map(|item| both(item).map(|cell| row(cell, item))).collect()
+        };
+        let pair = json!({"a": "x", "b": "y"});
+        for (name, key) in [("pearson", "r"), ("spearman", "rho"), ("kendall_tau_b", "tau")] {
+            assert_eq!(found(name, &rows(|_| 3.0), pair.clone())[key], Value::Null, "{name}");
+        }
+        close(&found("lin_ccc", &rows(|_| 3.0), pair.clone())["ccc"], 0.0);
+        let shifted = rows(|item| item as f64 + 7.0);
+        let icc = found("icc", &shifted, pair.clone());
+        close(&icc["ICC(C,1)"], 1.0);
+        assert_eq!((&icc["ICC(C,1)|F"], &icc["ICC(C,1)|ci_low"]), (&Value::Null, &Value::Null));
+        let limits = found("bland_altman", &shifted, pair);
+        close(&limits["sd"], 0.0);
+        close(&limits["bias_ci_high"], 7.0);
+    }
+}

@@ -108,12 +108,16 @@ fn family(input: &Input, which: Family) -> Computed {
     let confidence = input.params.confidence()?;
     let name = if input.params.get("N").is_some() { "N" } else { "population" };
     let population = input.params.get(name).map(|_| input.params.number(name)).transpose()?;
-    let clusters = input.clusters(items.iter().copied())?;
+    let rated = |item: &usize| raters.iter().any(|&rater| input.ratings.label(*item, rater).is_some());
+    let clusters = input.clusters(items.iter().copied().filter(rated))?;
     let mut figures = Figures::new();
-    let found = match multi::family(&panel(input, &raters, &items, &labels), which, &weights) {
+    let panel = panel(input, &raters, &items, &labels);
+    let found = match multi::family(&panel, which, &weights) {
         Ok(found) => found,
         Err(reason) => {
-            for key in ["value", "pa", "pe", "se", "ci_low", "ci_high"] {
+            figures.undefined("value", reason);
+            figures.number("pa", multi::observed_agreement(&panel, which, &weights));
+            for key in ["pe", "se", "ci_low", "ci_high"] {
                 figures.undefined(key, reason);
             }
             return Ok(figures.finish());
@@ -301,6 +305,10 @@ mod tests {
             found("krippendorff_alpha", &rows, json!({"level": "interval"}))["alpha"].as_f64().unwrap()
         };
         assert!((alpha(1.0) - alpha(1e-9)).abs() < 1e-9);
+        let same: Vec<String> = (0..7).map(|place| format!("i{place}")).collect();
+        let same: Vec<(&str, &str, &str)> =
+            same.iter().flat_map(|i| [(i.as_str(), "x", "0.1"), (i, "y", "0.1")]).collect();
+        assert_eq!(found("krippendorff_alpha", &same, json!({"level": "interval"}))["alpha"], Value::Null);
     }
 
     /// Ten items of three raters with gaps.

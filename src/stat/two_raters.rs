@@ -279,3 +279,79 @@ fn collapse(input: &Input) -> Computed {
     figures.value("confusion", json!(confusion.counts));
     Ok(figures.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::find;
+    use super::super::input::input;
+    use super::*;
+
+    /// Two raters' letters, item by item.
+    fn found(name: &str, a: &str, b: &str, params: Value) -> Value {
+        let items: Vec<String> = (0..a.len()).map(|place| format!("i{place}")).collect();
+        let label = |text: &'static str, place: usize| &text[place..=place];
+        let (a, b): (&'static str, &'static str) = (a.to_owned().leak(), b.to_owned().leak());
+        let rows: Vec<(&str, &str, &str)> = (items.iter().enumerate())
+            .flat_map(|(place, item)| [(item.as_str(), "x", label(a, place)), (item.as_str(), "y", label(b, place))])
+            .collect();
+        let mut all = json!({"a": "x", "b": "y", "gold": "x", "pred": "y", "labels": ["a", "b", "c", "d"]});
+        all.as_object_mut().unwrap().extend(params.as_object().unwrap().clone());
+        Value::Object((find(name).unwrap().compute)(&input(&rows, all)).unwrap())
+    }
+
+    #[track_caller]
+    fn close(found: &Value, expected: f64) {
+        assert!(found.as_f64().is_some_and(|found| (found - expected).abs() < 1e-10), "{found}, not {expected}");
+    }
+
+    const A: &str = "aabbbcccaabbcabcaacb";
+    const B: &str = "aabbccccaabacabbabcb";
+
+    #[test]
+    fn a_matrix_of_disagreements_is_weighed_as_in_statsmodels() {
+        // statsmodels 0.15.0, cohens_kappa(table, weights=matrix); the label d is declared and unused.
+        let matrix = json!([[0, 1, 4, 9], [1, 0, 2, 5], [4, 2, 0, 1], [9, 5, 1, 0]]);
+        let figures = found("cohen_kappa_asymptotic", A, B, json!({"weights": {"disagreement": matrix}}));
+        close(&figures["kappa"], 0.8006644518272426);
+        close(&figures["se"], 0.10017430538999886);
+        close(&figures["se0"], 0.19657698101399218);
+        close(&figures["z"], 4.073032598716388);
+        let pair =
+            input(&[("i", "x", "a")], json!({"labels": ["a", "b"], "weights": {"disagreement": [[0, 1], [2, 0]]}}));
+        let error = weights(&pair, &pair.labels(&[0]).unwrap(), Scale::Positions).unwrap_err().to_string();
+        assert!(error.contains("symmetric") && error.contains("row 1, column 2 is 1"), "{error}");
+    }
+
+    #[test]
+    fn unused_labels_and_a_constant_rater_are_as_in_scikit_learn() {
+        // scikit-learn 1.9.1, classification_report(zero_division=nan), matthews_corrcoef, f1_score, balanced_accuracy_score.
+        close(&found("classification", A, B, json!({}))["mcc"], 0.6992481203007519);
+        let means = found("classification_macro", A, B, json!({}));
+        close(&means["macro_f1_all_labels_zero0"], 0.6011904761904762);
+        close(&means["balanced_accuracy"], 0.8015873015873015);
+        let constant = "a".repeat(20);
+        let figures = found("classification", A, &constant, json!({}));
+        close(&figures["weighted|precision"], 0.35);
+        close(&figures["weighted|f1-score"], 0.18148148148148147);
+        close(&figures["b|recall"], 0.0);
+        for key in ["b|precision", "d|f1-score", "mcc"] {
+            assert_eq!(figures[key], Value::Null, "{key}");
+        }
+        let kappa = found("cohen_kappa_asymptotic", A, &constant, json!({}));
+        assert_eq!((&kappa["kappa"], &kappa["se"], &kappa["ci_low"]), (&json!(0.0), &Value::Null, &Value::Null));
+        assert!(kappa["undefined"]["se"].as_str().unwrap().contains("0 by construction"));
+    }
+
+    #[test]
+    fn weights_by_position_need_an_order_that_somebody_declared() {
+        let pair = input(&[("i", "x", "low"), ("i", "y", "high")], json!({"a": "x", "b": "y", "weights": "linear"}));
+        assert!(cohen_kappa(&pair).unwrap_err().to_string().contains("the labels in their order"));
+    }
+
+    #[test]
+    fn a_label_that_is_never_confused_leaves_the_test_of_margins_undefined() {
+        let figures = found("stuart_maxwell", "aabbbccdd", "aabccbcdd", json!({}));
+        assert_eq!((&figures["statistic"], &figures["df"]), (&Value::Null, &json!(3)));
+        assert_eq!(figures["of_confused_labels"]["df"], json!(1));
+    }
+}
