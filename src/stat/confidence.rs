@@ -170,3 +170,97 @@ fn routing(input: &Input) -> Computed {
     figures.value("curve", json!(routing.curve(&sure.items)));
     Ok(figures.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stat::input::input;
+    use crate::stat::{Covariates, find};
+    use serde_json::json;
+
+    /// Eight items with gold, a model's labels and another's, confidences and probabilities.
+    fn case(params: Value) -> Input {
+        let ids = ["i1", "i2", "i3", "i4", "i5", "i6", "i7", "i8"];
+        let labels = [("gold", "aabbabab"), ("llm", "aabbbaab"), ("p2", "abbbabbb"), ("p3", "aaaaaaaa")];
+        let texts: Vec<(&str, &str, String)> = (labels.iter())
+            .flat_map(|(rater, labels)| {
+                ids.iter().zip(labels.chars()).map(|(id, label)| (*id, *rater, label.to_string()))
+            })
+            .collect();
+        let rows: Vec<(&str, &str, &str)> =
+            texts.iter().map(|(id, rater, label)| (*id, *rater, label.as_str())).collect();
+        let confidence = [0.95, 0.9, 0.8, 0.85, 0.7, 0.6, 0.55, 0.3];
+        let probability = [1.0, 0.5, 0.25, 0.5, 1.0, 0.2, 0.5, 0.4];
+        let lines: String = (ids.iter().zip(confidence).zip(probability))
+            .map(|((id, confidence), probability)| format!("{id},{confidence},{probability}\n"))
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("items.csv");
+        std::fs::write(&path, format!("item,confidence,prob\n{lines}")).unwrap();
+        Input { items: Covariates::read(&path).unwrap(), ..input(&rows, params) }
+    }
+
+    #[track_caller]
+    fn gives(stat: &str, params: Value, expected: &[(&str, f64)]) {
+        let found = (find(stat).unwrap().compute)(&case(params)).unwrap();
+        for (key, expected) in expected {
+            let value = found[*key].as_f64().unwrap_or_else(|| panic!("{key} is {}", found[*key]));
+            assert!((value - expected).abs() < 1e-12, "{stat} {key}: {value}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn figures_are_those_of_scikit_learn_and_statsmodels() {
+        let params = json!({"gold": "gold", "llm": "llm", "confidence": "confidence", "bins": 10, "binning": "equal width, (lo,hi]"});
+        let calibration =
+            [("brier", 0.20218749999999996), ("auroc_correct", 2.0 / 3.0), ("log_loss", 0.5580487040173762)];
+        gives("calibration", params, &calibration);
+        let params = json!({"gold": "gold", "llm": "llm", "confidence": "confidence", "weights": "1/prob"});
+        let weighted = [
+            ("brier", 0.21269230769230765),
+            ("accuracy", 0.6923076923076923),
+            ("kappa", 0.390625),
+            ("accuracy_unweighted", 0.75),
+            ("kappa_unweighted", 0.5),
+        ];
+        gives("calibration_weighted", params, &weighted);
+        let params = json!({"gold": "gold", "llm": "llm", "confidence": "confidence", "order": "confidence"});
+        let risk =
+            [("aurc", 0.13363095238095238), ("risk_at_coverage_50", 0.0), ("risk_at_coverage_100", 0.25), ("n", 8.0)];
+        gives("risk_coverage", params, &risk);
+        let params = json!({"gold": "gold", "prompts": ["llm", "p2", "p3"]});
+        gives("cochran_q", params, &[("statistic", 8.0 / 7.0), ("p", 0.5647181220077593), ("df", 2.0)]);
+    }
+
+    #[test]
+    fn what_is_undefined_is_null_and_what_is_wrong_is_an_error() {
+        let compute = |stat: &str, params: Value| (find(stat).unwrap().compute)(&case(params));
+        let humans = json!({"humans": ["gold", "p2"], "llm": "llm", "scoring": "accuracy", "epsilon": 0.1});
+        let found = compute("alt_test", humans).unwrap();
+        assert_eq!((&found["winning_rate"], &found["passes"]), (&Value::Null, &Value::Null));
+        assert_eq!(found["skipped"], json!(["gold", "p2"]));
+        let found = compute("cochran_q", json!({"gold": "gold", "prompts": ["llm"]})).unwrap();
+        assert_eq!((&found["statistic"], &found["p"]), (&Value::Null, &Value::Null));
+        let same = json!({"gold": "p3", "llm": "p3", "confidence": "confidence"});
+        assert_eq!(compute("calibration", same).unwrap()["auroc_correct"], Value::Null);
+        let found = compute("kappa_permutation_exact", json!({"gold": "p3", "a": "p3", "b": "p3"})).unwrap();
+        assert_eq!((&found["p_two_sided"], &found["diff_b_minus_a"]), (&Value::Null, &Value::Null));
+        let wrong = json!({"gold": "gold", "llm": "llm", "confidence": "certainty"});
+        assert_eq!(compute("calibration", wrong).unwrap_err().to_string(), "the items have no column `certainty`");
+        assert!(compute("p_adjust", json!({"method": "holm", "p": [0.1, 1.2]})).is_err());
+        assert!(
+            compute("kappa_n_for_halfwidth", json!({"kappa": 0.9, "rate_a": 0.1, "rate_b": 0.5, "halfwidth": 0.1}))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn numbers_of_items_are_those_of_the_formula() {
+        let params = json!({"kappa": 0.6, "rate_a": 0.2, "rate_b": 0.25, "halfwidth": 0.15, "conf": 0.95});
+        gives("kappa_n_for_halfwidth", params, &[("n", 157.0), ("n_times_var", 0.9149387755102055)]);
+        let params = json!({"kappa1": 0.6, "kappa0": 0.4, "rate": 0.3, "power": 0.8, "alpha_one_sided": 0.05});
+        gives("kappa_n_for_test", params, &[("n", 141.0)]);
+        gives("effective_size", json!({"prob": "prob"}), &[("effective_size", 19.5 * 19.5 / 61.25)]);
+        gives("design_effect", json!({"per_cluster": 8, "icc": 0.1}), &[("design_effect", 1.7)]);
+    }
+}
