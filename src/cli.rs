@@ -2,12 +2,16 @@
 
 pub mod batch;
 pub mod cache;
+pub mod compare;
+pub mod sample;
 pub mod estimate;
 pub mod sessions;
 
 pub use batch::{Batch, BatchVerb};
 pub use cache::{Cache, CacheVerb};
+pub use compare::Compare;
 pub use estimate::Estimate;
+pub use sample::{By, Sample};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
 use crate::shard::Shard;
@@ -30,8 +34,10 @@ Annotate
   cache VERB         the store of paid answers: stats, why, prune, export, merge
 Judge
   agree [FILE]       agreement of raters: a task's gold, humans and runs, or any ratings file
+  compare RUN RUN…   runs against one another on the same gold: differences, tests, what is mended and broken
   stat NAME [FILE]   one statistic of a ratings file, as a JSON object; --list names them
 Conclude
+  sample TASK        what humans should label next, drawn with known probabilities; the split into dev and test
   estimate RUN       shares and means of a run, corrected by gold for the errors of its model; differences of groups
 
 {options}{after-help}";
@@ -114,6 +120,18 @@ pub enum Verb {
         interrater agree ratings.csv --labels yes,no --items items.csv"
     )]
     Agree(Agree),
+    /// Runs against one another on the same units of the gold: differences, tests, what one mends and breaks.
+    #[command(
+        after_help = "Examples:\n  interrater compare RUN RUN\n  interrater compare RUN RUN RUN --split dev --collapse binary\n  \
+        interrater compare RUN RUN --split test --margin 0.05"
+    )]
+    Compare(Compare),
+    /// Draw what humans should label next, with known probabilities, and the split into dev and test; or say how many units are needed.
+    #[command(
+        after_help = "Examples:\n  interrater sample pushback --size 200\n  interrater sample pushback --by label:RUN --size 100 --json\n  \
+        interrater sample pushback --by disagreement:RUN,RUN\n  interrater sample pushback --plan kappa=0.7,halfwidth=0.1,per-session=8,icc=0.1"
+    )]
+    Sample(Sample),
     /// Shares and means of a run, corrected by gold for the errors of the model that labelled it, with intervals; by groups, with differences.
     #[command(
         after_help = "Examples:\n  interrater estimate RUN\n  interrater estimate RUN --by model --collapse binary --split test\n  \

@@ -5,6 +5,7 @@ pub mod annotate;
 pub mod asking;
 pub mod batch;
 pub mod cache;
+pub mod compare;
 pub mod conclude;
 pub mod estimate;
 mod grouping;
@@ -12,6 +13,7 @@ pub mod init;
 pub mod pager;
 pub mod progress;
 pub mod runs;
+pub mod sample;
 pub mod sessions;
 pub mod stat;
 pub mod threshold;
@@ -236,6 +238,23 @@ pub enum UsageError {
     #[error("`{0}` is no age")]
     #[diagnostic(help("write a number and a unit, such as 90d, 12h, 2w or 6mo"))]
     Age(String),
+    /// A comparison needs a gold.
+    #[error("task `{task}` has no gold to compare runs on ({path} is not here)", path = path.display())]
+    #[diagnostic(help("`interrater sample {task}` draws what humans should label; --gold FILE names another file"))]
+    NoGold {
+        /// The task.
+        task: String,
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// There is nothing to draw from.
+    #[error("there are no units of task `{0}` to draw from")]
+    #[diagnostic(help("`interrater sessions` shows how many prompts the sessions have"))]
+    NothingToDraw(String),
+    /// A run was named twice.
+    #[error("run `{0}` is named twice")]
+    #[diagnostic(help("name two runs or more, each once"))]
+    SameRun(String),
     /// A field or collapse that the codebook does not have.
     #[error("task `{task}` has no {what} `{name}`")]
     #[diagnostic(help("it has: {known}"))]

@@ -1,5 +1,7 @@
 //! Brings a task's gold, human raters and runs together: one table of ratings a measured field, ready for agreement.
 
+pub mod compared;
+
 use crate::agreement::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
 use crate::codebook::{Codebook, Collapse, FieldKind};
 use crate::gold::{GOLD_RATER, Gold, GoldRow, Split};
@@ -257,7 +259,7 @@ impl Comparison<'_> {
     }
 
     /// A run's rater; its own name as well where two runs have the same rater.
-    fn rater_name<'r>(&self, run: &'r RunRows) -> &'r str {
+    pub fn rater_name<'r>(&self, run: &'r RunRows) -> &'r str {
         let same = self.runs.iter().filter(|other| other.manifest.rater == run.manifest.rater).count();
         if same > 1 { &run.manifest.run } else { &run.manifest.rater }
     }

@@ -22,6 +22,9 @@
 //! | what the store is worth, and what may go | [`reuse`], [`store::tally`], [`store::prune`], [`store::merge`] |
 //! | what goes to a batch lane or a file, and comes back | [`batch`], [`store::journal`], [`llm::batch`] |
 //! | a coefficient or an interval | [`agreement`] |
+//! | whether one rater is better than another | [`comparison`]; [`evaluation::compared`] for runs on a gold |
+//! | what a confidence is worth | [`confidence`] |
+//! | how many units are labelled, and which | [`planning`] |
 //! | what `stat` computes on a ratings file | [`stat`], one file a family |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
 //! | tables on the terminal | [`report`] |
@@ -55,6 +58,9 @@ pub mod batch;
 pub mod sheet;
 pub mod gold;
 pub mod agreement;
+pub mod comparison;
+pub mod confidence;
+pub mod planning;
 pub mod stat;
 pub mod report;
 pub mod config;

@@ -23,6 +23,8 @@ fn main() -> ExitCode {
         Verb::Runs(args) => commands::runs::run(&args, &common),
         Verb::Batch(args) => commands::batch::run(&args, &common),
         Verb::Cache(args) => commands::cache::run(&args, &common),
+        Verb::Compare(args) => commands::compare::run(&args, &common),
+        Verb::Sample(args) => commands::sample::run(&args, &common),
         Verb::Agree(args) => commands::agree::run(&args, &common),
         Verb::Estimate(args) => commands::estimate::run(&args, &common),
         Verb::Stat(args) => commands::stat::run(&args, &common),

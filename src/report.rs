@@ -3,6 +3,8 @@
 pub mod batch;
 pub mod cache;
 pub mod estimate;
+pub mod compare;
+pub mod sample;
 pub mod sessions;
 pub mod spending;
 pub mod listing;

@@ -2,7 +2,7 @@
 //!
 //! Callers guarantee what the distributions need (positive degrees of freedom, probabilities inside (0, 1)).
 
-use statrs::distribution::{ChiSquared, ContinuousCDF, FisherSnedecor, Normal, StudentsT};
+use statrs::distribution::{Beta, ChiSquared, ContinuousCDF, FisherSnedecor, Normal, StudentsT};
 
 /// The confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
@@ -43,6 +43,11 @@ pub fn t_quantile(p: f64, df: f64) -> f64 {
     student(df).inverse_cdf(p)
 }
 
+/// Probability below t with `df` degrees of freedom.
+pub fn t_lower(t: f64, df: f64) -> f64 {
+    if t.is_infinite() { f64::from(t > 0.0) } else { student(df).cdf(t) }
+}
+
 /// Two-sided p of `t` with `df` degrees of freedom.
 pub fn t_two_sided(t: f64, df: f64) -> f64 {
     if t.is_infinite() { 0.0 } else { 2.0 * student(df).sf(t.abs()) }
@@ -51,6 +56,11 @@ pub fn t_two_sided(t: f64, df: f64) -> f64 {
 /// Quantile of F with `df1` and `df2` degrees of freedom.
 pub fn f_quantile(p: f64, df1: f64, df2: f64) -> f64 {
     FisherSnedecor::new(df1, df2).expect("degrees of freedom are positive").inverse_cdf(p)
+}
+
+/// Quantile of Beta(a, b).
+pub fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
+    Beta::new(a, b).expect("both shapes are positive").inverse_cdf(p)
 }
 
 /// Upper tail of F with `df1` and `df2` degrees of freedom.

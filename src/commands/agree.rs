@@ -105,7 +105,8 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
     };
     let comparison =
         Comparison { codebook, gold: gold.as_ref(), runs: &runs, split, cluster, collapse: args.collapse.as_deref() };
-    let ratings = choose(comparison.fields().into_diagnostic()?, codebook, args)?;
+    let ratings =
+        choose(comparison.fields().into_diagnostic()?, codebook, args.field.as_deref(), args.collapse.as_deref())?;
     let fields = agree_fields(task, &ratings, cluster, resampling(args))?;
     if let Some(gold) = &gold {
         record(&config.paths.store, task, gold, &args.split, &fields)?;
@@ -114,7 +115,7 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
 }
 
 /// The named runs, or all runs of the task but for those over a part of the sessions; where there is gold, with the rows that it knows.
-fn open_runs(
+pub fn open_runs(
     config: &Config,
     codebook: &Codebook,
     gold: Option<&Gold>,
@@ -218,7 +219,13 @@ fn unit_ids(sessions: &[SessionSummary], kind: UnitKind) -> HashSet<String> {
     ids.collect()
 }
 
-fn choose(fields: Vec<FieldRatings>, codebook: &Codebook, args: &Agree) -> Result<Vec<FieldRatings>> {
+/// The field that was named, or all of them; an error if the codebook has no such field or collapse.
+pub fn choose(
+    fields: Vec<FieldRatings>,
+    codebook: &Codebook,
+    field: Option<&str>,
+    collapse: Option<&str>,
+) -> Result<Vec<FieldRatings>> {
     let unknown = |what, name: &str, known: Vec<String>| UsageError::NotInCodebook {
         task: codebook.task.clone(),
         what,
@@ -226,16 +233,16 @@ fn choose(fields: Vec<FieldRatings>, codebook: &Codebook, args: &Agree) -> Resul
         known: if known.is_empty() { "none".to_owned() } else { known.join(", ") },
     };
     let mut fields = fields;
-    if let Some(name) = args.collapse.as_ref().filter(|_| fields.is_empty()) {
+    if let Some(name) = collapse.filter(|_| fields.is_empty()) {
         let known = codebook.fields.iter().filter_map(|field| match &field.kind {
             FieldKind::Label(labels) => Some(labels.collapses.iter().map(|collapse| collapse.name.clone())),
             _ => None,
         });
         return Err(unknown("collapse", name, known.flatten().collect()).into());
     }
-    if let Some(name) = &args.field {
+    if let Some(name) = field {
         let known = fields.iter().map(|field| field.name.clone()).collect();
-        fields.retain(|field| field.name.split(['.', ' ']).next() == Some(name) || field.name == *name);
+        fields.retain(|field| field.name.split(['.', ' ']).next() == Some(name) || field.name == name);
         if fields.is_empty() {
             return Err(unknown("measured field", name, known).into());
         }

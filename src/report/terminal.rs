@@ -64,18 +64,18 @@ fn heading(found: &FieldAgreement) -> String {
     )
 }
 
-fn counted(count: usize, noun: &str) -> String {
+pub(super) fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-fn push_lines(text: &mut String, kind: &str, lines: &[String]) {
+pub(super) fn push_lines(text: &mut String, kind: &str, lines: &[String]) {
     for line in lines {
         text.push_str(&format!("{kind}: {line}\n"));
     }
 }
 
 /// A table without borders; all columns but the first are aligned to the right.
-fn plain_table(header: &[&str], rows: Vec<Vec<String>>, options: TableOptions) -> String {
+pub(super) fn plain_table(header: &[&str], rows: Vec<Vec<String>>, options: TableOptions) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(header.iter().map(|name| (*name).to_owned()));
     if let Some(width) = options.width {
@@ -96,7 +96,7 @@ fn plain_table(header: &[&str], rows: Vec<Vec<String>>, options: TableOptions) -
 
 /// How a statistic is printed.
 #[derive(Clone, Copy)]
-enum Style {
+pub(super) enum Style {
     /// A coefficient within [−1, 1].
     Coefficient,
     /// A number on the scale of the scores.
@@ -104,7 +104,7 @@ enum Style {
 }
 
 /// `.52 [.38, .65]`; what is undefined is said in a note.
-fn cell(estimate: &Estimate, style: Style, what: &str, notes: &mut Vec<String>) -> String {
+pub(super) fn cell(estimate: &Estimate, style: Style, what: &str, notes: &mut Vec<String>) -> String {
     if let Some(reason) = &estimate.undefined {
         notes.push(format!("{what}: {reason}"));
     }

@@ -89,3 +89,8 @@ fn errors_and_intervals_of_kappa_in_sessions_are_as_the_references_have_them() {
 fn corrections_are_as_the_references_have_them() {
     agrees(super::correction::ALL, 65);
 }
+
+#[test]
+fn comparisons_are_as_the_references_have_them() {
+    agrees(super::comparison::ALL, 70);
+}

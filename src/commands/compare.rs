@@ -1,0 +1,153 @@
+//! `compare`: runs against one another on the same gold.
+
+use super::agree::{check_split, check_units, choose, open_runs};
+use super::{Exit, UsageError, config, library, print, print_json};
+use interrater::agreement::{Level, Resampling};
+use interrater::cli::{Common, Compare as Args};
+use interrater::comparison::Metric;
+use interrater::evaluation::compared::{self, Compare, ComparedField, RunName};
+use interrater::evaluation::{Cluster, Comparison};
+use interrater::gold::{Gold, Split};
+use interrater::report::compare::{Heading, comparison_table};
+use interrater::report::terminal::TableOptions;
+use interrater::run::Run;
+use interrater::store::{Evaluation, Store};
+use jiff::Timestamp;
+use miette::{IntoDiagnostic, Result};
+use std::collections::BTreeSet;
+
+/// Compares, writes into the ledger who was scored, and prints.
+pub fn run(args: &Args, common: &Common) -> Result<Exit> {
+    let config = config(common)?;
+    let library = library(&config)?;
+    if let Some(twice) = (1..args.runs.len()).find(|&at| args.runs[..at].contains(&args.runs[at])) {
+        return Err(UsageError::SameRun(args.runs[twice].clone()).into());
+    }
+    let first = Run::open(&config.paths.runs, &args.runs[0])?.manifest;
+    let task = args.task.clone().unwrap_or_else(|| first.task.clone());
+    if task != first.task {
+        return Err(UsageError::OtherTask { run: first.run, task: first.task, wanted: task }.into());
+    }
+    let codebook = library.task(&task)?;
+    let gold = match &args.gold {
+        Some(path) => Gold::read(path, codebook)?,
+        None => Gold::find(&config.paths.gold, codebook)?.ok_or_else(|| UsageError::NoGold {
+            task: task.clone(),
+            path: config.paths.gold.join(format!("{task}.csv")),
+        })?,
+    };
+    let runs = open_runs(&config, codebook, Some(&gold), &args.runs, common)?;
+    check_units(&gold, codebook.unit, &[], &runs, &config)?;
+    let split = split_of(&args.split);
+    check_split(&gold, split, &task, &args.split)?;
+    let by_item = args.by == "item";
+    let comparison = Comparison {
+        codebook,
+        gold: Some(&gold),
+        runs: &runs,
+        split,
+        cluster: if by_item { Cluster::Item } else { Cluster::Session },
+        collapse: args.collapse.as_deref(),
+    };
+    let fields =
+        choose(comparison.fields().into_diagnostic()?, codebook, args.field.as_deref(), args.collapse.as_deref())?;
+    // Without a name the first field, which stands for the task; with one all of its parts.
+    let fields = if args.field.is_some() { fields } else { fields.into_iter().take(1).collect() };
+    let names: Vec<RunName> = runs
+        .iter()
+        .map(|run| RunName {
+            run: run.manifest.run.clone(),
+            rater: comparison.rater_name(run).to_owned(),
+            model: run.manifest.model.clone(),
+            group: run.manifest.settings.group,
+        })
+        .collect();
+    let store = Store::open(&config.paths.store).into_diagnostic()?;
+    let ledger = store.evaluations(&task).into_diagnostic()?;
+    let at = Timestamp::now();
+    let seen = Ledger { lines: &ledger, gold: &gold.hash, split };
+    let mut compared = Vec::new();
+    for field in &fields {
+        let metric = match args.metric.as_deref() {
+            Some(name) => name.parse::<Metric>().into_diagnostic()?,
+            None if field.ratings.level() == Level::Interval => Metric::MeanAbsoluteError,
+            None => Metric::Kappa,
+        };
+        let ask = Compare {
+            runs: &names,
+            gold: &gold,
+            metric,
+            resampling: Resampling { replicates: args.replicates, seed: args.seed },
+            scored: seen.raters(&names),
+            margin: args.margin,
+        };
+        compared.push(compared::compare(field, by_item, &ask)?);
+    }
+    store.record_evaluations(lines(&compared, &task, &gold, &args.split, at)).into_diagnostic()?;
+    let opened = seen.opened(&gold);
+    if common.json {
+        print_json(&serde_json::json!({
+            "task": task, "gold": gold.path, "gold_hash": gold.hash, "split": args.split, "test_opened": opened, "fields": compared,
+        }))?;
+    } else {
+        let heading = Heading { task: &task, split: &args.split, opened };
+        let text: Vec<String> =
+            compared.iter().map(|field| comparison_table(field, heading, TableOptions::default())).collect();
+        print(&text.join("\n"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn split_of(name: &str) -> Option<Split> {
+    match name {
+        "dev" => Some(Split::Dev),
+        "test" => Some(Split::Test),
+        _ => None,
+    }
+}
+
+/// The ledger's lines of one task, looked at for one part of one gold.
+struct Ledger<'l> {
+    lines: &'l [Evaluation],
+    gold: &'l str,
+    split: Option<Split>,
+}
+
+impl Ledger<'_> {
+    /// Lines on this gold. Who was scored on all of it was scored on each part, and the other way round.
+    fn of(&self, split: Option<Split>) -> impl Iterator<Item = &Evaluation> {
+        self.lines.iter().filter(move |line| {
+            let other = split_of(&line.split);
+            line.gold_hash == self.gold && (split.is_none() || other.is_none() || other == split)
+        })
+    }
+
+    /// Every rater who was ever scored on this part of this gold, and those who are now.
+    fn raters(&self, now: &[RunName]) -> Vec<String> {
+        let before = self.of(self.split).map(|line| line.rater.clone());
+        before.chain(now.iter().map(|run| run.rater.clone())).collect::<BTreeSet<String>>().into_iter().collect()
+    }
+
+    /// How often the test split was opened, this time included; `None` if it is not looked at now or the gold has none.
+    fn opened(&self, gold: &Gold) -> Option<usize> {
+        let looks = self.split != Some(Split::Dev) && gold.rows.iter().any(|row| row.split == Some(Split::Test));
+        let times: BTreeSet<Timestamp> = self.of(Some(Split::Test)).map(|line| line.at).collect();
+        looks.then(|| times.len() + 1)
+    }
+}
+
+fn lines(compared: &[ComparedField], task: &str, gold: &Gold, split: &str, at: Timestamp) -> Vec<Evaluation> {
+    let line = |field: &ComparedField, run: &compared::ComparedRun| Evaluation {
+        rater: run.rater.clone(),
+        task: task.to_owned(),
+        field: field.field.clone(),
+        gold_path: gold.path.display().to_string(),
+        gold_hash: gold.hash.clone(),
+        split: split.to_owned(),
+        at,
+        metric: if field.metric == Metric::Kappa { "cohen_kappa" } else { field.metric.name() }.to_owned(),
+        value: run.figure.value,
+        items: field.units as u64,
+    };
+    compared.iter().flat_map(|field| field.runs.iter().map(move |run| line(field, run))).collect()
+}
