@@ -340,11 +340,20 @@ fn difference_estimator_finite(input: &Input) -> Result<Map<String, Value>, Stat
     Ok(figures.finish())
 }
 
+/// What a regression is of.
+struct Model {
+    rows: Vec<Row>,
+    /// Covariates, a row each.
+    x: Vec<Vec<f64>>,
+    /// Whether the first of them is 1.
+    intercept: bool,
+}
+
 /// A formula `OUTCOME ~ 1 + COLUMN + …`: the outcome, and one row of covariates an item.
 fn formula<'p>(
     input: &'p Input,
     items: impl Fn(&Quantity<'p>) -> Result<Vec<Row>, StatError>,
-) -> Result<(Vec<Row>, Vec<Vec<f64>>, bool), StatError> {
+) -> Result<Model, StatError> {
     let text = input.params.text("formula")?;
     let wrong = || input.params.wrong("formula", "`1[label=yes] ~ 1 + COLUMN`, with columns of numbers of the items");
     let (outcome, terms) = text.split_once('~').ok_or_else(wrong)?;
@@ -360,7 +369,7 @@ fn formula<'p>(
         intercept.then_some(Ok(1.0)).into_iter().chain(numbers).collect::<Result<Vec<f64>, _>>()
     };
     let x = rows.iter().map(covariates).collect::<Result<_, _>>()?;
-    Ok((rows, x, intercept))
+    Ok(Model { rows, x, intercept })
 }
 
 /// Coefficients count from 0 with an intercept, else from 1.
@@ -370,7 +379,7 @@ fn coefficient_names(x: &[Vec<f64>], intercept: bool) -> Vec<String> {
 }
 
 fn ppi_ols(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let (rows, x, intercept) = formula(input, |quantity| rows(input, quantity))?;
+    let Model { rows, x, intercept } = formula(input, |quantity| rows(input, quantity))?;
     let all = all_are_unlabelled(input)?;
     let (gold, rest) = split(&rows, all);
     let choose = |wanted: &dyn Fn(&Row) -> bool| -> Vec<Vec<f64>> {
@@ -433,7 +442,7 @@ fn dsl_mean(input: &Input) -> Result<Map<String, Value>, StatError> {
 }
 
 fn dsl_ols(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let (rows, x, intercept) = formula(input, |quantity| rows(input, quantity))?;
+    let Model { rows, x, intercept } = formula(input, |quantity| rows(input, quantity))?;
     let found = design::regression(&design_units(input, &rows)?, &x);
     let found = found.as_ref();
     let mut figures = Figures::new();

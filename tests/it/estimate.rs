@@ -29,8 +29,8 @@ fn model(session: usize, nth: usize) -> &'static str {
 /// What it is: some calm words are rough all the same, and some `stop` is meant kindly.
 fn truth(session: usize, nth: usize) -> &'static str {
     match model(session, nth) {
-        "calm" if (session * 7 + nth * 11) % 5 == 0 => "rough",
-        "rough" if (session + nth) % 9 == 0 => "calm",
+        "calm" if (session * 7 + nth * 11).is_multiple_of(5) => "rough",
+        "rough" if (session + nth).is_multiple_of(9) => "calm",
         label => label,
     }
 }
