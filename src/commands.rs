@@ -219,10 +219,6 @@ pub enum UsageError {
     #[error("task `{0}` has neither gold nor runs to compare")]
     #[diagnostic(help("`interrater annotate {0}` makes a run; gold is a file of the gold folder"))]
     NothingToCompare(String),
-    /// There is no gold to correct by.
-    #[error("task `{0}` has no gold")]
-    #[diagnostic(help("`interrater sample {0}` draws what humans should label; or name a file with --gold"))]
-    NoGold(String),
     /// Units cannot be grouped so.
     #[error("units cannot be grouped by `{by}`: {why}")]
     #[diagnostic(help("{hint}"))]
@@ -238,8 +234,8 @@ pub enum UsageError {
     #[error("`{0}` is no age")]
     #[diagnostic(help("write a number and a unit, such as 90d, 12h, 2w or 6mo"))]
     Age(String),
-    /// A comparison needs a gold.
-    #[error("task `{task}` has no gold to compare runs on ({path} is not here)", path = path.display())]
+    /// There is no gold to compare with or to correct by.
+    #[error("task `{task}` has no gold ({path} is not here)", path = path.display())]
     #[diagnostic(help("`interrater sample {task}` draws what humans should label; --gold FILE names another file"))]
     NoGold {
         /// The task.

@@ -33,7 +33,10 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
     let codebook = library.task(&run.manifest.task)?;
     let gold = match &args.gold {
         Some(path) => Gold::read(path, codebook)?,
-        None => Gold::find(&config.paths.gold, codebook)?.ok_or_else(|| UsageError::NoGold(codebook.task.clone()))?,
+        None => Gold::find(&config.paths.gold, codebook)?.ok_or_else(|| UsageError::NoGold {
+            task: codebook.task.clone(),
+            path: config.paths.gold.join(format!("{}.csv", codebook.task)),
+        })?,
     };
     let split = match args.split.as_str() {
         "dev" => Some(Split::Dev),

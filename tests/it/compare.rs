@@ -351,7 +351,7 @@ fn what_cannot_be_compared_is_refused_with_a_way_out() {
     }
     std::fs::remove_file(project.path("gold/tone.csv")).unwrap();
     let error = project.refused(&["compare", "cues", "later"]);
-    assert!(error.contains("has no gold to compare runs on (gold/tone.csv") && error.contains("hint: "), "{error}");
+    assert!(error.contains("has no gold (gold/tone.csv") && error.contains("hint: "), "{error}");
     project.write("gold/tone.csv", gold(&units(0..9), &["a", "b"]));
     let error = project.refused(&["compare", "cues", "later"]);
     assert!(error.contains("no rows of the rater `gold`"), "{error}");
