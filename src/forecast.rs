@@ -12,7 +12,6 @@ use crate::config::{Model, Rater};
 use crate::engine::prepare::{Headway, Prepared, Preparing};
 use crate::engine::recall::Recall;
 use crate::engine::{self, EngineError, Plan, Refresh};
-use crate::llm::Request;
 use crate::llm::price::Price;
 use crate::material::Renderer;
 use crate::prompt::Prompter;
@@ -129,7 +128,7 @@ pub fn forecast(
                 };
                 tasks[place.0].add(parts.bytes.unwrap_or(0), answers, &learnt, price);
                 if first.as_ref().is_none_or(|(first, _)| place < *first) {
-                    first = Some((place, shown(&request)));
+                    first = Some((place, request.text()));
                 }
             }
         }
@@ -151,12 +150,6 @@ pub fn learn(model: &Model, store: &Path) -> Result<Learnt, StoreError> {
     }
     let name = &model.name;
     Ok(Learnt::of(&Reader::open(store)?.sizes(&name.provider, &model.endpoint.base_url, &name.model, LEARNT_FROM)?))
-}
-
-/// A request's text, as a person would read it.
-fn shown(request: &Request) -> String {
-    let system = request.system.iter().flat_map(|system| [system.as_str(), "\n\n"]);
-    system.chain(request.turns.iter().flat_map(|turn| &turn.parts).map(|part| part.text.as_str())).collect()
 }
 
 /// The prompt of the first unit that there is, where nobody would be asked.

@@ -84,6 +84,11 @@ pub struct AnswerSchema {
     pub json: Value,
 }
 
+/// The text of a system turn, if there is one, and of what follows it.
+pub fn text_of<'t>(system: Option<&'t str>, parts: impl Iterator<Item = &'t Part>) -> String {
+    system.into_iter().flat_map(|system| [system, "\n\n"]).chain(parts.map(|part| part.text.as_str())).collect()
+}
+
 impl AnswerSchema {
     /// The schema as words, for a server without structured output.
     pub fn in_words(&self) -> String {
@@ -95,6 +100,16 @@ impl AnswerSchema {
 }
 
 impl Request {
+    /// The parts of all turns.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.turns.iter().flat_map(|turn| &turn.parts)
+    }
+
+    /// What a model reads, but for the schema, as a person would read it.
+    pub fn text(&self) -> String {
+        text_of(self.system.as_deref(), self.parts())
+    }
+
     /// The system text and the turns for a model that lacks something: a schema that cannot be sent ends the last user turn,
     /// system text that cannot be sent opens the first one. Blank parts and turns are left out, marks on what is lacking are off.
     pub fn conversation(&self, lacking: &Lacking) -> (Option<String>, Vec<Turn>) {

@@ -10,7 +10,7 @@ mod context;
 use crate::codebook::group::{self, group_schema};
 use crate::codebook::schema::answer_schema;
 use crate::codebook::{Codebook, CodebookError, Library, error_at};
-use crate::llm::{AnswerSchema, Part, Request, Role, Turn};
+use crate::llm::{AnswerSchema, Part, Request, Role, Turn, text_of};
 use crate::material::Material;
 use crate::session::Session;
 use crate::unit::Unit;
@@ -42,8 +42,7 @@ pub struct Prompt {
 impl Prompt {
     /// All that a model reads, but for the schema.
     pub fn text(&self) -> String {
-        let system = self.system.iter().flat_map(|system| [system.as_str(), "\n\n"]);
-        system.chain(self.parts.iter().map(|part| part.text.as_str())).collect()
+        text_of(self.system.as_deref(), self.parts.iter())
     }
 
     /// The request that asks `model` this.

@@ -163,7 +163,7 @@ impl Questions {
             measure: Measure { task, bytes: parts.bytes.unwrap_or(0), answers },
             position,
             http: model.adapter.encode(&model.endpoint.base_url, &request, &self.lacking),
-            prompt: text(&request),
+            prompt: request.text(),
             request: JobRequest { key, task: context.codebook.task.clone(), subject, run: context.run.clone(), parts },
         }
     }
@@ -263,9 +263,4 @@ pub async fn estimate(wanted: &Wanted) -> Result<Estimate, BatchError> {
 /// Enough of a key to count by: a whole one would take four times the memory.
 fn short(key: &RequestKey) -> u64 {
     u64::from_le_bytes(*key.as_bytes().first_chunk().expect("a key has 32 bytes"))
-}
-
-fn text(request: &Request) -> String {
-    let turns = request.turns.iter().flat_map(|turn| &turn.parts).map(|part| part.text.as_str());
-    request.system.iter().flat_map(|system| [system.as_str(), "\n\n"]).chain(turns).collect()
 }

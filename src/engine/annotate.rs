@@ -100,7 +100,10 @@ impl RunContext {
         key: &RequestKey,
     ) -> Result<Option<StoredResponse>, StoreError> {
         // Which answers are trouble shows only when they are read.
-        let since = self.since(refresh).filter(|_| refresh == Refresh::Everything);
+        let since = match refresh {
+            Refresh::Everything => self.since(refresh),
+            Refresh::Nothing | Refresh::Trouble => None,
+        };
         let stored = recall.stored(key)?;
         Ok(stored.filter(|stored| since.is_none_or(|since| stored.response.created_at >= since)))
     }

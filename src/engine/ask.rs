@@ -397,8 +397,7 @@ impl Asker {
 
     /// How large the request is, as far as that can be told before it is sent.
     fn size(&self, request: &Request) -> Size {
-        let texts =
-            request.turns.iter().flat_map(|turn| &turn.parts).map(|part| estimate_tokens(&part.text)).sum::<u64>();
+        let texts = request.parts().map(|part| estimate_tokens(&part.text)).sum::<u64>();
         let system = request.system.as_deref().map_or(0, estimate_tokens);
         let input = texts + system + estimate_tokens(&request.schema.json.to_string());
         Size { input, output_limit: request.max_output_tokens.map(u64::from) }

@@ -345,8 +345,7 @@ impl Preparing {
             Known::Ask(mut question) => {
                 question.beginnings = Beginnings::of(&question.request, self.cache());
                 question.material = material_hash(material);
-                let bytes =
-                    question.request.turns.iter().flat_map(|turn| &turn.parts).map(|part| part.text.len()).sum();
+                let bytes = question.request.parts().map(|part| part.text.len()).sum();
                 sending.send(Prepared::Ask(question), bytes);
             }
         }

@@ -170,8 +170,8 @@ impl Spent {
 
 /// The most that one attempt can cost. A token has at least one byte; what is written to a cache may cost more than what is only read.
 fn most(price: &Price, request: &Request) -> f64 {
-    let Request { system, turns, schema, max_output_tokens, .. } = request;
-    let text: usize = turns.iter().flat_map(|turn| &turn.parts).map(|part| part.text.len()).sum();
+    let Request { system, schema, max_output_tokens, .. } = request;
+    let text: usize = request.parts().map(|part| part.text.len()).sum();
     // A schema that a server does not take stands in the prompt.
     let prompt = system.as_ref().map_or(0, String::len) + text + schema.json.to_string().len() + TOKENS_AROUND;
     let output = u64::from(max_output_tokens.unwrap_or(OUTPUT_LIMIT));

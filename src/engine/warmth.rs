@@ -40,7 +40,7 @@ impl Beginnings {
         // A fixed state: equal texts have equal fingerprints in all threads.
         let mut hasher = std::hash::DefaultHasher::new();
         let system = request.system.as_deref().map(|text| (text, false));
-        let parts = request.turns.iter().flat_map(|turn| &turn.parts).map(|part| (part.text.as_str(), part.cache_mark));
+        let parts = request.parts().map(|part| (part.text.as_str(), part.cache_mark));
         if cache == PrefixCache::Marked {
             // There the schema stands before all else.
             hasher.write(request.schema.json.to_string().as_bytes());

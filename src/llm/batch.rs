@@ -3,9 +3,10 @@
 //! As an adapter for single requests, a lane is pure: requests become the bytes of an input, what is to be sent becomes a [`Call`], bodies
 //! become a [`RemoteBatch`] or a [`BatchLine`]. [`super::client`] moves the bytes; files are streamed, since they are as large as a disk allows.
 
-use super::{HttpRequest, Unreadable};
+use super::{HttpRequest, Unreadable, fault};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// What a lane takes at once.
@@ -126,6 +127,25 @@ pub struct BatchPage {
     pub batches: Vec<RemoteBatch>,
     /// After which one the next page begins; `None` where this is the last.
     pub next: Option<String>,
+}
+
+impl BatchPage {
+    /// A page as both providers write it; `batch` reads an entry, `is_name` says what may be the name of one.
+    ///
+    /// # Errors
+    /// There is no list in it.
+    pub(super) fn read(
+        body: &[u8],
+        batch: impl Fn(&Value) -> Option<RemoteBatch>,
+        is_name: impl Fn(&str) -> bool,
+    ) -> Result<BatchPage, Unreadable> {
+        let root = fault::json(body)?;
+        let list = root["data"].as_array().ok_or_else(|| fault::lacking("no list of batches", body))?;
+        let batches: Vec<RemoteBatch> = list.iter().filter_map(batch).collect();
+        let last = batches.last().map(|batch| batch.id.clone());
+        let next = root["last_id"].as_str().filter(|id| is_name(id)).map(str::to_owned).or(last);
+        Ok(BatchPage { next: next.filter(|_| root["has_more"] == true), batches })
+    }
 }
 
 /// A line of a batch's results.

@@ -79,12 +79,7 @@ impl BatchLane for OpenAi {
     }
 
     fn page(&self, body: &[u8]) -> Result<BatchPage, Unreadable> {
-        let root = fault::json(body)?;
-        let list = root["data"].as_array().ok_or_else(|| fault::lacking("no list of batches", body))?;
-        let batches: Vec<RemoteBatch> = list.iter().filter_map(batch).collect();
-        let last = batches.last().map(|batch| batch.id.clone());
-        let next = root["last_id"].as_str().filter(|id| is_name(id)).map(str::to_owned).or(last);
-        Ok(BatchPage { next: next.filter(|_| root["has_more"] == true), batches })
+        BatchPage::read(body, batch, is_name)
     }
 
     fn fetch(&self, base_url: &str, result: &str) -> Call {
