@@ -95,6 +95,12 @@ pub struct GoldRow {
     pub split: Option<Split>,
     /// The probability with which the unit was drawn.
     pub probability: Option<f64>,
+    /// The stratum that it was drawn from.
+    pub stratum: Option<String>,
+    /// What the rater noted.
+    pub note: Option<String>,
+    /// When it was labelled, as written.
+    pub date: Option<String>,
 }
 
 /// A task's reference set.
@@ -267,8 +273,19 @@ impl Reader<'_> {
                 _ => return Err(self.cell(line, format!("`{text}` is no probability"), "a number above 0, at most 1")),
             },
         };
-        let session = Some(cell("session")).filter(|text| !text.is_empty()).map(str::to_owned);
-        Ok(Some(GoldRow { line, unit, rater: rater.to_owned(), fields, session, split, probability }))
+        let filled = |name: &str| Some(cell(name)).filter(|text| !text.is_empty()).map(str::to_owned);
+        Ok(Some(GoldRow {
+            line,
+            unit,
+            rater: rater.to_owned(),
+            fields,
+            session: filled("session"),
+            split,
+            probability,
+            stratum: filled("stratum"),
+            note: filled("note"),
+            date: filled("date"),
+        }))
     }
 
     fn cell(&self, line: u64, message: String, hint: &str) -> GoldError {
