@@ -5,10 +5,11 @@
 //! ```
 //!
 //! [`ratings`] and [`mod@file`] take in who said what, strictly. [`agree`] computes every pair ([`label_pair`], [`score_pair`]), the panel
-//! ([`mod@all`]) and the ceiling that humans set ([`ceiling`]). The coefficients are plain functions of tables and moments
+//! ([`mod@all`]) and the ceiling that humans set ([`ceiling`]); [`benchmark`] has words for coefficients. The coefficients are plain functions of tables and moments
 //! ([`kappa`], [`score`], [`rank`], [`multi`]), and [`interval`] gives all of them intervals by resampling whole clusters.
 
 pub mod all;
+pub mod benchmark;
 pub mod ceiling;
 pub mod collapse;
 pub mod distribution;
@@ -25,8 +26,10 @@ pub mod rank;
 pub mod ratings;
 pub mod score;
 pub mod score_pair;
+pub mod sets;
 pub mod table;
 pub mod warning;
+pub mod weighted;
 
 pub use collapse::Collapse;
 pub use estimate::{Estimate, NoInterval, Undefined};

@@ -148,6 +148,14 @@ pub enum Verb {
     Stat(Stat),
 }
 
+/// A share from 0 to 1.
+fn epsilon(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0 to 1 is needed".to_owned()),
+    }
+}
+
 /// `init`.
 #[derive(Debug, Args)]
 pub struct Init {
@@ -335,9 +343,24 @@ pub struct Agree {
     /// What kind of answers they are.
     #[arg(long, value_name = "LEVEL", default_value = "nominal", value_parser = ["nominal", "ordinal", "interval"], conflicts_with = "task", help_heading = "A ratings file")]
     pub level: String,
-    /// A file of the items' covariates, with the columns item,session.
-    #[arg(long, value_name = "FILE", conflicts_with = "task", help_heading = "A ratings file")]
+    /// What is known of the items, a CSV file: item,session and other columns; of a task's units: unit (or session) and others.
+    #[arg(long, value_name = "FILE")]
     pub items: Option<PathBuf>,
+    /// Raters that are people, without the adjudicated answer: gives the human ceiling and the alternative annotator test.
+    #[arg(long, value_name = "A,B,C", conflicts_with = "task", help_heading = "A ratings file")]
+    pub humans: Option<String>,
+    /// The column with a model's confidence, from 0 to 1.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "task", help_heading = "A ratings file")]
+    pub confidence: Option<String>,
+    /// The column with the probability with which each item was drawn; figures weighted by its inverse stand beside the others.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "task", help_heading = "A ratings file")]
+    pub probability: Option<String>,
+    /// Agreement within groups as well: agent, model, week, month, a plain value of `sessions --json`, split, stratum, or a column of --items.
+    #[arg(long, value_name = "COLUMN")]
+    pub group_by: Option<String>,
+    /// How much worse than a human a model may be in the alternative annotator test: .2 where humans are experts, .15 skilled, .1 a crowd.
+    #[arg(long, value_name = "E", default_value_t = 0.2, value_parser = epsilon)]
+    pub epsilon: f64,
     /// The rater that the others are compared with [default: gold, where there is one].
     #[arg(long, value_name = "RATER", conflicts_with = "task", help_heading = "A ratings file")]
     pub reference: Option<String>,

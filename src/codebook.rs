@@ -249,6 +249,16 @@ impl Labels {
         self.labels.iter().map(|label| label.name.clone()).collect()
     }
 
+    /// The labels that are answers, without those that say that there is none.
+    pub fn answers(&self) -> impl Iterator<Item = &Label> {
+        self.labels.iter().filter(|label| !label.missing)
+    }
+
+    /// The values of the labels that are answers, where they are declared.
+    pub fn values(&self) -> Option<Vec<f64>> {
+        self.answers().map(|label| label.value).collect()
+    }
+
     /// Whether `name` is declared.
     pub fn contains(&self, name: &str) -> bool {
         self.labels.iter().any(|label| label.name == name)
@@ -268,6 +278,10 @@ pub struct Label {
     pub cues: Vec<Regex>,
     /// Other names that labels in existing data have for it. No model may answer with them.
     pub aliases: Vec<String>,
+    /// Its place on the scale of an ordered field; weighted kappas go by it.
+    pub value: Option<f64>,
+    /// Whether it says that there is no answer, as `unclear` may: agreement and estimates count it as missing.
+    pub missing: bool,
 }
 
 /// A map of labels to fewer; a label that it does not name is dropped.

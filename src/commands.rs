@@ -9,6 +9,7 @@ pub mod compare;
 pub mod conclude;
 pub mod estimate;
 mod grouping;
+mod groups;
 pub mod init;
 pub mod pager;
 pub mod progress;
@@ -229,6 +230,30 @@ pub enum UsageError {
         why: String,
         /// What can be done.
         hint: String,
+    },
+    /// A column of confidences, and several raters it could be of.
+    #[error("nobody can say whose confidence `{column}` is: the raters are {raters}")]
+    #[diagnostic(help("it is that of the one rater who is neither the reference nor one of --humans"))]
+    WhoseConfidence {
+        /// The column.
+        column: String,
+        /// The raters.
+        raters: String,
+    },
+    /// A confidence or probability that is none.
+    #[error("item `{item}`: `{text}` in the column `{column}` is no {what}")]
+    #[diagnostic(help(
+        "it is a number from 0 to 1 (a probability is above 0); leave the cell empty where there is none"
+    ))]
+    NoShare {
+        /// The item.
+        item: String,
+        /// The column.
+        column: String,
+        /// What stands there.
+        text: String,
+        /// What it should be.
+        what: &'static str,
     },
     /// An age is not in its form.
     #[error("`{0}` is no age")]

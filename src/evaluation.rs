@@ -1,14 +1,20 @@
 //! Brings a task's gold, human raters and runs together: one table of ratings a measured field, ready for agreement.
 
+pub mod column;
 pub mod compared;
+pub mod judged;
 
-use crate::agreement::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
+pub(crate) use self::column::Column;
+use crate::agreement::interval::Resampling;
+use crate::agreement::ratings::{Answer, Ratings, RatingsBuilder, RatingsError};
+use crate::agreement::{self, AgreementError, FieldAgreement};
 use crate::codebook::{Codebook, Collapse, FieldKind};
 use crate::gold::{GOLD_RATER, Gold, GoldRow, Split};
 use crate::run::vote::{Vote, VoteSummary, Voting};
 use crate::run::{Annotation, Manifest, Status};
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::unit::UnitId;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A run that is compared.
 #[derive(Debug)]
@@ -51,6 +57,16 @@ pub enum Cluster {
     Item,
 }
 
+impl Cluster {
+    /// `session` or `item`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cluster::Session => "session",
+            Cluster::Item => "item",
+        }
+    }
+}
+
 /// A field's ratings and what is known about them.
 #[derive(Debug)]
 pub struct FieldRatings {
@@ -64,107 +80,90 @@ pub struct FieldRatings {
     pub reference: Option<String>,
     /// Collapses of the codebook.
     pub collapses: Vec<Collapse>,
+    /// The declared values of ordered labels.
+    pub values: Option<Vec<f64>>,
+    /// Where labels are sets of labels: those that they are made of.
+    pub members: Option<Vec<String>>,
+    /// What more runs say than one answer a unit.
+    pub runs: Vec<RunAnswers>,
+    /// How often each rater gave a label that counts as no answer.
+    pub non_answers: BTreeMap<String, BTreeMap<String, usize>>,
+    /// With which probability the gold's units were drawn, where all have one and they differ.
+    pub probabilities: Option<HashMap<String, f64>>,
     /// What people should know before they read the numbers.
     pub warnings: Vec<String>,
 }
 
-/// One column of ratings: a field, or a part of one.
-pub(crate) struct Column {
-    pub(crate) name: String,
-    pub(crate) field: String,
-    part: Part,
-    /// Label → collapsed label; a label that it does not name is dropped.
-    map: Option<BTreeMap<String, String>>,
-    pub(crate) level: Level,
-    pub(crate) labels: Vec<String>,
-    pub(crate) collapses: Vec<Collapse>,
+/// What a run says about a field besides one answer a unit.
+#[derive(Debug)]
+pub struct RunAnswers {
+    /// Its rater in the ratings.
+    pub rater: String,
+    /// Each sample's answers as a rater's, where units have several.
+    pub samples: Option<Ratings>,
+    /// How sure it is of each unit's answer, from 0 to 1.
+    pub confidence: Option<(ConfidenceSource, HashMap<String, f64>)>,
 }
 
-/// Which part of a field's value is rated.
-enum Part {
-    Whole,
-    /// A member of an object.
-    Member(String),
-    /// Whether a label is among several.
-    Membership(String),
+/// Where a confidence comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfidenceSource {
+    /// The rater's own field `confidence`.
+    Stated,
+    /// The share of samples that gave the answer.
+    VoteShare,
+    /// A column of the items file.
+    Column,
 }
 
-impl Column {
-    pub(crate) fn of(codebook: &Codebook) -> Vec<Column> {
-        let truth = || vec!["true".to_owned(), "false".to_owned()];
-        codebook
-            .fields
-            .iter()
-            .flat_map(|field| {
-                let column = |part: Part, level: Level, labels: Vec<String>, collapses: &[Collapse]| Column {
-                    name: match &part {
-                        Part::Whole => field.name.clone(),
-                        Part::Member(part) | Part::Membership(part) => format!("{}.{part}", field.name),
-                    },
-                    field: field.name.clone(),
-                    part,
-                    map: None,
-                    level,
-                    labels,
-                    collapses: collapses.to_vec(),
-                };
-                match &field.kind {
-                    FieldKind::Label(labels) => {
-                        let level = if labels.ordinal { Level::Ordinal } else { Level::Nominal };
-                        vec![column(Part::Whole, level, labels.names(), &labels.collapses)]
-                    }
-                    FieldKind::Labels(labels) => labels
-                        .names()
-                        .into_iter()
-                        .map(|name| column(Part::Membership(name), Level::Nominal, truth(), &[]))
-                        .collect(),
-                    FieldKind::Score(_) | FieldKind::Number => vec![column(Part::Whole, Level::Interval, vec![], &[])],
-                    FieldKind::Flag { .. } => vec![column(Part::Whole, Level::Nominal, truth(), &[])],
-                    FieldKind::Shares(parts) => parts
-                        .iter()
-                        .map(|part| column(Part::Member(part.name.clone()), Level::Interval, vec![], &[]))
-                        .collect(),
-                    FieldKind::Criteria(criteria) => criteria
-                        .iter()
-                        .map(|one| column(Part::Member(one.name.clone()), Level::Nominal, truth(), &[]))
-                        .collect(),
-                    FieldKind::Text | FieldKind::Evidence => vec![],
-                }
-            })
-            .collect()
-    }
-
-    /// The column with a collapse in the place of its labels, if it has that collapse.
-    fn collapsed(self, name: &str) -> Option<Column> {
-        let collapse = self.collapses.iter().find(|collapse| collapse.name == name)?;
-        let mut labels: Vec<String> = Vec::new();
-        for label in self.labels.iter().filter_map(|label| collapse.map.get(label)) {
-            if !labels.contains(label) {
-                labels.push(label.clone());
-            }
+impl FieldRatings {
+    /// Ratings of which nothing more is known.
+    pub fn new(name: String, ratings: Ratings) -> FieldRatings {
+        FieldRatings {
+            name,
+            ratings,
+            humans: vec![],
+            reference: None,
+            collapses: vec![],
+            values: None,
+            members: None,
+            runs: vec![],
+            non_answers: BTreeMap::new(),
+            probabilities: None,
+            warnings: vec![],
         }
-        let (name, map) = (format!("{} ({name})", self.name), Some(collapse.map.clone()));
-        Some(Column { name, map, labels, level: Level::Nominal, collapses: Vec::new(), ..self })
     }
 
-    pub(crate) fn answer(&self, fields: &Map<String, Value>) -> Answer {
-        let value = match (fields.get(&self.field), &self.part) {
-            (None | Some(Value::Null), _) => return Answer::Missing,
-            (Some(value), Part::Whole) => Some(value.clone()),
-            (Some(value), Part::Member(part)) => value.get(part).cloned(),
-            (Some(value), Part::Membership(label)) => {
-                Some(Value::Bool(value.as_array().is_some_and(|labels| labels.iter().any(|one| one == label))))
-            }
+    /// What agreement is to be computed of it. `cluster` names what is resampled.
+    pub fn settings(&self, task: Option<&str>, cluster: &str, resampling: Resampling) -> agreement::Settings {
+        let collapse = |one: &Collapse| agreement::Collapse {
+            name: one.name.clone(),
+            map: one.map.iter().map(|(from, to)| (from.clone(), Some(to.clone()))).collect(),
         };
-        match value {
-            None | Some(Value::Null) => Answer::Missing,
-            Some(Value::String(text)) => match &self.map {
-                None => Answer::Text(text),
-                Some(map) => map.get(&text).cloned().map_or(Answer::Missing, Answer::Text),
-            },
-            Some(Value::Number(number)) => number.as_f64().map_or(Answer::Missing, Answer::Number),
-            Some(other) => Answer::Text(other.to_string()),
+        agreement::Settings {
+            task: task.map(str::to_owned),
+            field: self.name.clone(),
+            reference: self.reference.clone(),
+            humans: self.humans.clone(),
+            cluster: cluster.to_owned(),
+            collapses: self.collapses.iter().map(collapse).collect(),
+            values: self.values.clone(),
+            members: self.members.clone(),
+            resampling,
         }
+    }
+
+    /// Agreement of every pair, of the panel, and the human ceiling.
+    pub fn agreement(
+        &self,
+        task: Option<&str>,
+        cluster: &str,
+        resampling: Resampling,
+    ) -> Result<FieldAgreement, AgreementError> {
+        let mut found = agreement::agree(&self.ratings, &self.settings(task, cluster, resampling))?;
+        found.warnings.extend(self.warnings.iter().cloned());
+        Ok(found)
     }
 }
 
@@ -208,20 +207,27 @@ impl Comparison<'_> {
         if !column.labels.is_empty() {
             builder = builder.labels(&column.labels)?;
         }
-        let mut rate = |unit: &crate::unit::UnitId, rater: &str, answer: Answer| -> Result<(), RatingsError> {
-            if self.cluster == Cluster::Session {
-                let session = unit.session();
-                builder.cluster(unit.as_str(), sessions.get(unit.as_str()).copied().unwrap_or(session.as_str()))?;
+        let mut rate = |unit: &UnitId, rater: &str, answer: Answer| -> Result<(), RatingsError> {
+            if let Some(cluster) = self.cluster_of(unit, sessions.get(unit.as_str()).copied()) {
+                builder.cluster(unit.as_str(), &cluster)?;
             }
             builder.push(unit.as_str(), rater, answer)
         };
         // The adjudicated answers come first, so that items stand in their order.
         let (adjudicated, others): (Vec<&GoldRow>, Vec<&GoldRow>) =
             gold.iter().map(|row| **row).partition(|row| row.rater == GOLD_RATER);
+        let mut non_answers: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+        let mut note = |rater: &str, fields: &serde_json::Map<String, serde_json::Value>| {
+            if let Some(label) = column.missing_label(fields) {
+                *non_answers.entry(rater.to_owned()).or_default().entry(label.to_owned()).or_default() += 1;
+            }
+        };
         for row in adjudicated.iter().chain(&others) {
+            note(&row.rater, &row.fields);
             rate(&row.unit, &row.rater, column.answer(&row.fields))?;
         }
         let mut warnings = Vec::new();
+        let mut runs = Vec::new();
         for (run, votes) in self.runs.iter().zip(votes) {
             let is_wanted = |row: &Annotation| self.gold.is_none() || wanted.contains(row.unit.as_str());
             let rows: Vec<&Annotation> = match votes {
@@ -234,8 +240,14 @@ impl Comparison<'_> {
                     status if status.is_answered() => column.answer(&row.fields),
                     _ => Answer::Invalid,
                 };
+                note(self.rater_name(run), &row.fields);
                 rate(&row.unit, self.rater_name(run), answer)?;
             }
+            runs.push(RunAnswers {
+                rater: self.rater_name(run).to_owned(),
+                samples: votes.is_some().then(|| self.samples(column, run, is_wanted)).transpose()?,
+                confidence: self.confidence(column, run, voting, votes.as_deref()),
+            });
             if let Some(votes) = votes {
                 let compared = VoteSummary::of(voting, votes.iter().filter(|vote| is_wanted(&vote.row)));
                 let words = compared.in_words(&column.field, &column.name, "compared");
@@ -254,8 +266,70 @@ impl Comparison<'_> {
             humans: others.iter().map(|row| row.rater.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
             reference: (!adjudicated.is_empty()).then(|| GOLD_RATER.to_owned()),
             collapses: column.collapses.clone(),
+            values: column.values.clone(),
+            members: column.members.clone(),
+            runs,
+            non_answers,
+            probabilities: unequal_probabilities(&adjudicated),
             warnings,
         }))
+    }
+
+    /// Whose session a unit is of, if sessions are resampled.
+    fn cluster_of(&self, unit: &UnitId, named: Option<&str>) -> Option<String> {
+        (self.cluster == Cluster::Session).then(|| named.map_or_else(|| unit.session().to_string(), str::to_owned))
+    }
+
+    /// Each sample of a run as a rater.
+    fn samples(
+        &self,
+        column: &Column,
+        run: &RunRows,
+        is_wanted: impl Fn(&Annotation) -> bool,
+    ) -> Result<Ratings, RatingsError> {
+        let mut builder = RatingsBuilder::new(column.level);
+        if !column.labels.is_empty() {
+            builder = builder.labels(&column.labels)?;
+        }
+        for row in run.rows.iter().filter(|row| is_wanted(row)) {
+            if let Some(cluster) = self.cluster_of(&row.unit, None) {
+                builder.cluster(row.unit.as_str(), &cluster)?;
+            }
+            let answer = if row.status.is_answered() { column.answer(&row.fields) } else { Answer::Invalid };
+            builder.push(row.unit.as_str(), &format!("sample {}", row.sample), answer)?;
+        }
+        builder.finish()
+    }
+
+    /// How sure a run is of its answers: the share of samples that voted for them, else what it says in a field `confidence`, which is about the
+    /// first field of labels.
+    fn confidence(
+        &self,
+        column: &Column,
+        run: &RunRows,
+        voting: &Voting,
+        votes: Option<&[Vote]>,
+    ) -> Option<(ConfidenceSource, HashMap<String, f64>)> {
+        if let Some(votes) = votes {
+            let place = (voting.columns().iter())
+                .position(|voted| voted.is_share() && (voted.name() == column.name || voted.field == column.name))?;
+            let shares =
+                votes.iter().filter_map(|vote| Some((vote.row.unit.to_string(), vote.agreement[place].share?)));
+            return Some((ConfidenceSource::VoteShare, shares.collect()));
+        }
+        let labelled = |kind: &FieldKind| matches!(kind, FieldKind::Label(_) | FieldKind::Flag { .. });
+        let first = self.codebook.fields.iter().find(|field| labelled(&field.kind))?;
+        let stated = self.codebook.fields.iter().find(|field| field.name == "confidence")?;
+        let FieldKind::Score(score) = &stated.kind else { return None };
+        if first.name != column.field || column.name == stated.name {
+            return None;
+        }
+        let (min, span) = (score.min as f64, (score.max - score.min) as f64);
+        let sure = run.rows.iter().filter(|row| row.status.is_answered()).filter_map(|row| {
+            let given = row.fields.get(&stated.name)?.as_f64()?;
+            Some((row.unit.to_string(), (given - min) / span))
+        });
+        Some((ConfidenceSource::Stated, sure.collect()))
     }
 
     /// A run's rater; its own name as well where two runs have the same rater.
@@ -263,4 +337,13 @@ impl Comparison<'_> {
         let same = self.runs.iter().filter(|other| other.manifest.rater == run.manifest.rater).count();
         if same > 1 { &run.manifest.run } else { &run.manifest.rater }
     }
+}
+
+/// The probabilities of adjudicated units, where every one has one and they are not all alike.
+fn unequal_probabilities(adjudicated: &[&GoldRow]) -> Option<HashMap<String, f64>> {
+    let known: Option<HashMap<String, f64>> =
+        adjudicated.iter().map(|row| Some((row.unit.to_string(), row.probability?))).collect();
+    let known = known?;
+    let (low, high) = known.values().fold((f64::INFINITY, 0.0_f64), |(low, high), p| (low.min(*p), high.max(*p)));
+    (high - low > 1e-6 * high).then_some(known)
 }

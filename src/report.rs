@@ -7,6 +7,7 @@ pub mod compare;
 pub mod sample;
 pub mod sessions;
 pub mod spending;
+pub mod judged;
 pub mod listing;
 pub mod totals;
 pub mod transcript;

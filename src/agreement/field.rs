@@ -1,13 +1,15 @@
 //! One field's agreement: every pair that matters, the whole panel, and the ceiling that humans set.
 
 use super::all::{All, AllFigures, all};
+use super::benchmark::{ALTMAN, Benchmark, KOO_LI, KRIPPENDORFF, LANDIS_KOCH};
 use super::ceiling::{HumanCeiling, human_ceiling};
 use super::collapse::{Collapse, CollapseFigures, CollapsedLabels};
 use super::interval::Resampling;
 use super::label_pair::{LabelAgreement, LabelRow, PairContext, clusters_of, label_agreement};
 use super::ratings::{Cell, Level, Ratings};
 use super::score_pair::{ScoreAgreement, ScoreRow, score_agreement};
-use super::warning::{field_warnings, label_warnings, score_warnings};
+use super::sets::{SetFigures, set_figures};
+use super::warning::{field_warnings, label_warnings, score_warnings, set_warnings};
 use thiserror::Error;
 
 /// What cannot be asked of these ratings.
@@ -48,6 +50,10 @@ pub struct Settings {
     pub cluster: String,
     /// The codebook's collapses.
     pub collapses: Vec<Collapse>,
+    /// The declared values of ordered labels.
+    pub values: Option<Vec<f64>>,
+    /// Where each label is a set of labels: those that it is made of.
+    pub members: Option<Vec<String>>,
     /// How to resample.
     pub resampling: Resampling,
 }
@@ -61,6 +67,8 @@ impl Default for Settings {
             humans: vec![],
             cluster: "session".to_owned(),
             collapses: vec![],
+            values: None,
+            members: None,
             resampling: Resampling::default(),
         }
     }
@@ -91,6 +99,9 @@ pub struct FieldAgreement {
     pub pairs: Vec<Pair>,
     /// The panel of humans if there are two, else of all raters; `None` with a single rater.
     pub all: Option<All>,
+    /// Words for the panel's coefficients, with their sources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub benchmarks: Vec<Benchmark>,
     /// The ceiling that humans set, with two humans and a model.
     pub human_ceiling: Option<HumanCeiling>,
     /// What concerns the whole field.
@@ -141,6 +152,13 @@ pub enum PairKind {
     Raters,
 }
 
+impl PairKind {
+    /// Whether it may measure a model: anything but two humans, or a human against the reference.
+    pub fn measures_a_model(self) -> bool {
+        !matches!(self, PairKind::HumanHuman | PairKind::ReferenceHuman)
+    }
+}
+
 /// Two raters.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Pair {
@@ -157,6 +175,8 @@ pub struct Pair {
     /// The numbers.
     #[serde(flatten)]
     pub figures: PairFigures,
+    /// Words for the coefficients, with their sources; none where a coefficient has no standard error.
+    pub benchmarks: Vec<Benchmark>,
     /// What to know about them.
     pub warnings: Vec<String>,
     /// Every item on which they differ, in order of the items (for scores: the largest difference first).
@@ -184,6 +204,9 @@ pub struct LabelFigures {
     pub collapses: Vec<(String, CollapseFigures)>,
     /// The commonest confusions.
     pub top_disagreements: Vec<Confused>,
+    /// Where labels are sets of labels: how alike the sets are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sets: Option<SetFigures>,
 }
 
 /// An off-diagonal cell of the confusion matrix.
@@ -232,6 +255,7 @@ pub fn agree(ratings: &Ratings, settings: &Settings) -> Result<FieldAgreement, A
         b: "",
         reference: false,
         ordinal: ratings.level() == Level::Ordinal,
+        values: settings.values.as_deref(),
         clustered: ratings.clustered(),
         resampling: settings.resampling,
     };
@@ -240,7 +264,7 @@ pub fn agree(ratings: &Ratings, settings: &Settings) -> Result<FieldAgreement, A
         .map(|(a, b, kind)| {
             let (name_a, name_b) = (&ratings.raters()[a], &ratings.raters()[b]);
             let context = PairContext { a: name_a, b: name_b, reference: Some(a) == reference, ..context };
-            pair(ratings, (a, b), kind, &collapses, &context)
+            pair(ratings, (a, b), kind, (&collapses, settings.members.as_deref()), &context)
         })
         .collect();
     let everyone: Vec<usize> = (0..ratings.raters().len()).collect();
@@ -262,6 +286,7 @@ pub fn agree(ratings: &Ratings, settings: &Settings) -> Result<FieldAgreement, A
         reference: settings.reference.clone(),
         raters: rater_counts(ratings),
         pairs,
+        benchmarks: panel_benchmarks(panel.as_ref()),
         all: panel,
         human_ceiling: human_ceiling(ratings, &humans, &models, &context),
         warnings: field_warnings(ratings, human_kappa, !models.is_empty()),
@@ -323,7 +348,7 @@ fn pair(
     ratings: &Ratings,
     (a, b): (usize, usize),
     kind: PairKind,
-    collapses: &[CollapsedLabels],
+    (collapses, members): (&[CollapsedLabels], Option<&[String]>),
     context: &PairContext<'_>,
 ) -> Pair {
     let (mut labels, mut scores) = (vec![], vec![]);
@@ -353,10 +378,14 @@ fn pair(
         Level::Nominal | Level::Ordinal => {
             let clusters = clusters_of(labels.iter().map(|row| row.cluster));
             let agreement = label_agreement(&labels, names, context);
-            let warnings = label_warnings(&agreement, clusters, context);
+            let warnings = match members {
+                None => label_warnings(&agreement, clusters, context),
+                Some(_) => set_warnings(clusters, context),
+            };
             let figures = LabelFigures {
                 collapses: collapses.iter().map(|collapse| collapse.figures(&labels, context)).collect(),
                 top_disagreements: top_disagreements(&agreement),
+                sets: members.map(|members| set_figures(&labels, names, members, context)),
                 agreement,
             };
             let disagreements = (labels.iter().filter(|row| row.a != row.b))
@@ -369,7 +398,42 @@ fn pair(
             (labels.len(), clusters, PairFigures::Labels(Box::new(figures)), warnings, disagreements)
         }
     };
-    Pair { a: context.a.to_owned(), b: context.b.to_owned(), kind, items, clusters, figures, warnings, disagreements }
+    Pair {
+        a: context.a.to_owned(),
+        b: context.b.to_owned(),
+        kind,
+        items,
+        clusters,
+        benchmarks: benchmarks(&figures),
+        figures,
+        warnings,
+        disagreements,
+    }
+}
+
+/// Words for a pair's coefficients.
+fn benchmarks(figures: &PairFigures) -> Vec<Benchmark> {
+    let found = match figures {
+        PairFigures::Labels(labels) => {
+            let kappa = &labels.agreement.cohen_kappa;
+            [LANDIS_KOCH.benchmark("cohen_kappa", kappa), ALTMAN.benchmark("cohen_kappa", kappa)]
+        }
+        PairFigures::Scores(scores) => [
+            KOO_LI.benchmark("icc_a1", &scores.icc_a1),
+            KRIPPENDORFF.benchmark("krippendorff_alpha", &scores.krippendorff_alpha),
+        ],
+    };
+    found.into_iter().flatten().collect()
+}
+
+/// Words for the panel's alpha.
+fn panel_benchmarks(panel: Option<&All>) -> Vec<Benchmark> {
+    let alpha = match panel.map(|panel| &panel.figures) {
+        Some(AllFigures::Labels(labels)) => &labels.krippendorff_alpha,
+        Some(AllFigures::Scores(scores)) => &scores.krippendorff_alpha,
+        None => return vec![],
+    };
+    KRIPPENDORFF.benchmark("krippendorff_alpha", alpha).into_iter().collect()
 }
 
 /// The commonest confusions, five at most.

@@ -6,6 +6,7 @@
 use super::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
 use crate::sheet::{Lines, unclosed_quote, without_mark};
 use csv::StringRecord;
+use std::collections::HashMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -262,6 +263,31 @@ fn read_clusters(path: &Path, wanted: &str, builder: &mut RatingsBuilder) -> Res
         builder.cluster(&record[item], &record[cluster]).map_err(|source| sheet.row_error(source))?;
     }
     Ok(true)
+}
+
+/// A column of an items (or ratings) file: each item's value; items with an empty cell are left out.
+///
+/// # Errors
+/// [`FileError`] if there is no such column, or an item has two different values.
+pub fn read_column(path: &Path, column: &str) -> Result<HashMap<String, String>, FileError> {
+    let mut sheet = Sheet::open(path)?;
+    let [item, value] = sheet.columns(["item", column])?;
+    let mut found: HashMap<String, String> = HashMap::new();
+    while let Some(record) = sheet.next()? {
+        if record[value].is_empty() {
+            continue;
+        }
+        let (name, text) = (record[item].to_owned(), record[value].to_owned());
+        match found.get(&name) {
+            Some(first) if *first != text => {
+                let (first, column) = (first.clone(), column.to_owned());
+                return Err(sheet.row_error(RatingsError::TwoCovariates { item: name, column, first, second: text }));
+            }
+            Some(_) => {}
+            None => drop(found.insert(name, text)),
+        }
+    }
+    Ok(found)
 }
 
 /// A CSV file that knows where it is.

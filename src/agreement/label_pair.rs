@@ -35,6 +35,8 @@ pub struct PairContext<'a> {
     pub reference: bool,
     /// Whether labels are ordered, so that weighted kappas are wanted too.
     pub ordinal: bool,
+    /// The labels' declared values, which weights go by; without them by positions.
+    pub values: Option<&'a [f64]>,
     /// Whether items lie in clusters of their own (sessions).
     pub clustered: bool,
     /// How to resample.
@@ -61,10 +63,10 @@ pub struct LabelAgreement {
     pub percent_agreement: Estimate,
     /// Cohen's kappa.
     pub cohen_kappa: Estimate,
-    /// Kappa with linear weights over positions (ordinal fields).
+    /// Kappa with linear weights over declared values, else positions (ordinal fields).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cohen_kappa_linear: Option<Estimate>,
-    /// Kappa with quadratic weights over positions (ordinal fields).
+    /// Kappa with quadratic weights over declared values, else positions (ordinal fields).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cohen_kappa_quadratic: Option<Estimate>,
     /// Gwet's AC1.
@@ -179,8 +181,11 @@ pub fn label_agreement(rows: &[LabelRow], labels: &[String], context: &PairConte
     ];
     coefficients.extend((0..q).map(Coefficient::Overuse));
     if context.ordinal {
-        coefficients.push(Coefficient::Weighted(Weights::Linear.disagreement(q)));
-        coefficients.push(Coefficient::Weighted(Weights::Quadratic.disagreement(q)));
+        let weights = match context.values {
+            Some(values) => [Weights::LinearByValue(values.to_vec()), Weights::QuadraticByValue(values.to_vec())],
+            None => [Weights::Linear, Weights::Quadratic],
+        };
+        coefficients.extend(weights.map(|weights| Coefficient::Weighted(weights.disagreement(q))));
     }
     let resampled = resample(rows, q, &coefficients, context.resampling);
     let estimate = |place: usize| finish(&coefficients[place], place, &resampled, view, labels, context);
@@ -306,6 +311,7 @@ mod tests {
             b: "model",
             reference: true,
             ordinal: false,
+            values: None,
             clustered: false,
             resampling: Resampling { replicates: 500, seed: 1 },
         }

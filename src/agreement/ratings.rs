@@ -231,6 +231,35 @@ impl Ratings {
         if self.clustered() { self.cluster_names.len() } else { self.items.len() }
     }
 
+    /// The same raters and labels on some of the items, by position.
+    pub fn of_items(&self, items: &[usize]) -> Ratings {
+        let mut names: Vec<usize> = vec![];
+        let mut places: HashMap<usize, usize> = HashMap::new();
+        let clusters = self.clusters.as_ref().map(|clusters| {
+            let place = |&item: &usize| {
+                *places.entry(clusters[item]).or_insert_with(|| {
+                    names.push(clusters[item]);
+                    names.len() - 1
+                })
+            };
+            items.iter().map(place).collect()
+        });
+        let raters = self.raters.len();
+        Ratings {
+            level: self.level,
+            labels: self.labels.clone(),
+            items: items.iter().map(|&item| self.items[item].clone()).collect(),
+            clusters,
+            cluster_names: names.iter().map(|&cluster| self.cluster_names[cluster].clone()).collect(),
+            raters: self.raters.clone(),
+            cells: items
+                .iter()
+                .flat_map(|item| self.cells[item * raters..(item + 1) * raters].iter().copied())
+                .collect(),
+            notices: vec![],
+        }
+    }
+
     /// What was done to the rows on the way in, for people.
     pub fn notices(&self) -> &[String] {
         &self.notices

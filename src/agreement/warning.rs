@@ -68,15 +68,24 @@ pub fn label_warnings(found: &LabelAgreement, clusters: usize, context: &PairCon
     if let Some(most) = found.kappa_max.filter(|&most| most < 0.8) {
         warnings.push(format!("the margins cap kappa at {}", short(most)));
     }
-    if context.ordinal {
+    if context.ordinal && context.values.is_none() {
         warnings.push(
-            "weighted kappas use positions in the label list as values; never compare them across scales".to_owned(),
+            "weighted kappas use positions in the label list as values, since the codebook declares none; quadratic ones tend to rise with the \
+             number of labels, so never compare them across scales"
+                .to_owned(),
         );
     }
     let unused = found.per_label.iter().filter(|label| label.support + label.used == 0).count();
     if unused > 0 && found.percent.is_some() {
         warnings.push(format!("{unused} declared labels are unused: AC1 and Brennan–Prediger rise with their number"));
     }
+    warnings
+}
+
+/// Warnings of a pair on sets of labels. Most sets are rare and most margins differ, so what is said of labels would only be noise.
+pub fn set_warnings(clusters: usize, context: &PairContext<'_>) -> Vec<String> {
+    let mut warnings = vec![];
+    few_clusters(clusters, context, &mut warnings);
     warnings
 }
 

@@ -117,6 +117,9 @@ struct RawLabel {
     cues: Vec<Spanned<String>>,
     #[serde(default)]
     aliases: Vec<Spanned<String>>,
+    value: Option<Spanned<f64>>,
+    #[serde(default)]
+    missing: bool,
 }
 
 #[derive(Deserialize)]
@@ -375,9 +378,12 @@ fn read_labels(source: &Source<'_>, raw: &RawField) -> Result<Labels, CodebookEr
                 examples: label.examples.clone(),
                 cues: source.cues(&label.cues)?,
                 aliases: label.aliases.iter().map(|alias| alias.get_ref().clone()).collect(),
+                value: label.value.as_ref().map(|value| *value.get_ref()),
+                missing: label.missing,
             })
         })
         .collect::<Result<Vec<_>, CodebookError>>()?;
+    check_values(source, raw)?;
     source.unique("collapse", raw.collapse.iter().map(|collapse| &collapse.name))?;
     let mut collapses = Vec::new();
     for collapse in &raw.collapse {
@@ -393,6 +399,47 @@ fn read_labels(source: &Source<'_>, raw: &RawField) -> Result<Labels, CodebookEr
         collapses.push(Collapse { name: collapse.name.get_ref().clone(), map: map.clone() });
     }
     Ok(Labels { labels, ordinal: raw.level == Some(Level::Ordinal), collapses })
+}
+
+/// Values are the labels' places on a scale: all labels that are answers have one, or none has, and they rise with the order.
+fn check_values(source: &Source<'_>, raw: &RawField) -> Result<(), CodebookError> {
+    let answers: Vec<&RawLabel> = raw.label.iter().filter(|label| !label.missing).collect();
+    if answers.len() < 2 {
+        let message = format!("field `{}` has {} labels that are not `missing`", raw.name.get_ref(), answers.len());
+        return Err(source.front_error(raw.name.span(), message, Some("at least two labels have to be answers")));
+    }
+    let Some(first) = raw.label.iter().find_map(|label| label.value.as_ref()) else { return Ok(()) };
+    if raw.level != Some(Level::Ordinal) || raw.kind.get_ref() != "label" {
+        let help =
+            "values are the places of ordered labels: add level = \"ordinal\" to a field of type label, or remove them";
+        return Err(source.front_error(first.span(), "this field's labels have no order", Some(help)));
+    }
+    for label in &answers {
+        match &label.value {
+            None => {
+                let message = format!("label `{}` has no value, though others have one", label.name.get_ref());
+                return Err(source.front_error(label.name.span(), message, Some("give every label a value, or none")));
+            }
+            Some(value) if !value.get_ref().is_finite() => {
+                return Err(source.front_error(value.span(), "a value is a finite number", None));
+            }
+            Some(_) => {}
+        }
+    }
+    for (one, next) in answers.iter().zip(&answers[1..]) {
+        if let (Some(low), Some(high)) = (&one.value, &next.value)
+            && low.get_ref() >= high.get_ref()
+        {
+            let message =
+                format!("`{}` does not have a higher value than `{}`", next.name.get_ref(), one.name.get_ref());
+            return Err(source.front_error(
+                high.span(),
+                message,
+                Some("labels stand from the lowest value to the highest"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn read_score(source: &Source<'_>, raw: &RawField) -> Result<Score, CodebookError> {

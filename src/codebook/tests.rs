@@ -171,6 +171,28 @@ fn mistakes_are_refused_at_their_line() {
         (small("name = \"x\"\ntype = \"label\""), "prompts/t.md:7: field `x` declares 0 labels"),
         (small(&LABELS.replace("\"b\"", "\"a\"")), "prompts/t.md:13: duplicate label `a`"),
         (small(&format!("{LABELS}\naliases = [\"bee\", \"a\"]")), "prompts/t.md:15: duplicate label or alias `a`"),
+        (small(&format!("{LABELS}\nvalue = 1")), "prompts/t.md:15: this field's labels have no order"),
+        (
+            small(
+                &LABELS
+                    .replace("\"label\"\n[", "\"label\"\nlevel = \"ordinal\"\n[")
+                    .replace("\"A\"", "\"A\"\nvalue = 1"),
+            ),
+            "prompts/t.md:15: label `b` has no value, though others have one",
+        ),
+        (
+            small(
+                &LABELS
+                    .replace("\"label\"\n[", "\"label\"\nlevel = \"ordinal\"\n[")
+                    .replace("\"A\"", "\"A\"\nvalue = 1")
+                    .replace("\"B\"", "\"B\"\nvalue = 0.5"),
+            ),
+            "prompts/t.md:17: `b` does not have a higher value than `a`",
+        ),
+        (
+            small(&format!("{LABELS}\nmissing = true")),
+            "prompts/t.md:7: field `label` has 1 labels that are not `missing`",
+        ),
         (
             small(&format!("{LABELS}\ncues = ['(']")),
             "prompts/t.md:15: this cue is no regular expression: error: unclosed group",

@@ -1,22 +1,26 @@
 //! `agree`: agreement of a task's gold, raters and runs, or of any ratings file.
 
-use super::{Exit, UsageError, config, library, print, print_json, say};
-use interrater::agreement::{self, Collapse, FieldAgreement, RatingsFile, Resampling, Settings};
+use super::{Exit, UsageError, config, groups, library, print, print_json, say};
+use interrater::agreement::file::read_column;
+use interrater::agreement::{self, FieldAgreement, RatingsFile, Resampling};
 use interrater::cli::{Agree, Common};
 use interrater::codebook::FieldKind;
 use interrater::codebook::{Codebook, UnitKind};
 use interrater::config::Config;
 use interrater::corpus;
-use interrater::evaluation::{Cluster, Comparison, FieldRatings, RunRows};
+use interrater::evaluation::judged::{JudgedField, Judging, judge};
+use interrater::evaluation::{Cluster, Comparison, ConfidenceSource, FieldRatings, RunAnswers, RunRows};
 use interrater::gold::{Gold, Split};
+use interrater::report::judged::judged_table;
 use interrater::report::plural;
-use interrater::report::terminal::{self, TableOptions};
+use interrater::report::terminal::TableOptions;
 use interrater::run::{Annotation, Manifest, Run};
 use interrater::session::{SessionId, SessionSummary};
 use interrater::store::{Evaluation, Store};
+use interrater::unit::UnitId;
 use jiff::Timestamp;
 use miette::{IntoDiagnostic, Result};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Computes and prints.
@@ -26,16 +30,16 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
         (None, Some(task)) => (task_fields(task, args, common)?, Vec::new()),
         (None, None) => unreachable!("clap asks for one of the two"),
     };
-    warnings.extend(fields.iter().filter(|field| field.pairs.is_empty()).map(|field| match field.raters.as_slice() {
+    let alone = fields.iter().map(|field| &field.agreement).filter(|field| field.pairs.is_empty());
+    warnings.extend(alone.map(|field| match field.raters.as_slice() {
         [only] => format!("{}: `{}` is the only rater, so there is nothing to compare", field.field, only.rater),
         _ => format!("{}: there are no two raters to compare", field.field),
     }));
     if common.json {
         print_json(&serde_json::json!({ "fields": fields, "warnings": warnings }))?;
     } else {
-        let compared = fields.iter().filter(|field| !field.pairs.is_empty());
-        let text: Vec<String> =
-            compared.map(|field| terminal::agreement_table(field, TableOptions::default())).collect();
+        let compared = fields.iter().filter(|field| !field.agreement.pairs.is_empty());
+        let text: Vec<String> = compared.map(|field| judged_table(field, TableOptions::default())).collect();
         print(&text.join("\n"))?;
     }
     if !common.quiet {
@@ -55,7 +59,7 @@ fn declared_labels(text: &str) -> Vec<String> {
     record.iter().map(str::to_owned).collect()
 }
 
-fn ratings_file(file: &Path, args: &Agree) -> Result<(Vec<FieldAgreement>, Vec<String>)> {
+fn ratings_file(file: &Path, args: &Agree) -> Result<(Vec<JudgedField>, Vec<String>)> {
     let read = RatingsFile {
         items: args.items.clone(),
         cluster: (args.by != "session" && args.by != "item").then(|| args.by.clone()),
@@ -65,17 +69,52 @@ fn ratings_file(file: &Path, args: &Agree) -> Result<(Vec<FieldAgreement>, Vec<S
         ..RatingsFile::new(file)
     }
     .read()?;
-    let gold = read.ratings.rater("gold").map(|_| "gold".to_owned());
-    let settings = Settings {
-        reference: args.reference.clone().or(gold),
-        cluster: read.cluster,
+    let mut field = FieldRatings::new("label".to_owned(), read.ratings);
+    field.reference = args.reference.clone().or_else(|| field.ratings.rater("gold").map(|_| "gold".to_owned()));
+    field.humans = args.humans.as_deref().map(declared_labels).unwrap_or_default();
+    let covariates = args.items.as_deref().unwrap_or(file);
+    let groups =
+        args.group_by.as_deref().map(|by| Ok::<_, miette::Report>((by, read_column(covariates, by)?))).transpose()?;
+    if let Some(column) = &args.confidence {
+        let answers = confidence(&field, column, covariates)?;
+        field.runs.extend(answers);
+    }
+    if let Some(column) = &args.probability {
+        field.probabilities = Some(column_of_shares(covariates, column, "probability")?);
+    }
+    let judging = Judging {
+        task: None,
+        cluster: &read.cluster,
         resampling: resampling(args),
-        ..Settings::default()
+        groups: groups.as_ref().map(|(by, groups)| (*by, groups)),
+        epsilon: args.epsilon,
     };
-    Ok((vec![agreement::agree(&read.ratings, &settings).into_diagnostic()?], read.notices))
+    Ok((vec![judge(&field, &judging).into_diagnostic()?], read.notices))
 }
 
-fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgreement>> {
+/// The confidences in a column of the items file, which are those of the one rater who is neither the reference nor a human.
+fn confidence(field: &FieldRatings, column: &str, items: &Path) -> Result<Option<RunAnswers>> {
+    let others: Vec<&String> = (field.ratings.raters().iter())
+        .filter(|rater| Some(*rater) != field.reference.as_ref() && !field.humans.contains(rater))
+        .collect();
+    let [rater] = others[..] else {
+        let raters = field.ratings.raters().join(", ");
+        return Err(UsageError::WhoseConfidence { column: column.to_owned(), raters }.into());
+    };
+    let confidence = Some((ConfidenceSource::Column, column_of_shares(items, column, "confidence")?));
+    Ok(Some(RunAnswers { rater: rater.clone(), samples: None, confidence }))
+}
+
+/// A column of numbers from 0 to 1; a probability is above 0.
+fn column_of_shares(items: &Path, column: &str, what: &'static str) -> Result<HashMap<String, f64>> {
+    let number = |(item, text): (String, String)| match text.parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&value) && (value > 0.0 || what == "confidence") => Ok((item, value)),
+        _ => Err(UsageError::NoShare { item, column: column.to_owned(), text, what }.into()),
+    };
+    read_column(items, column)?.into_iter().map(number).collect()
+}
+
+fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<JudgedField>> {
     let config = config(common)?;
     let library = library(&config)?;
     let codebook = library.task(task)?;
@@ -107,11 +146,55 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
         Comparison { codebook, gold: gold.as_ref(), runs: &runs, split, cluster, collapse: args.collapse.as_deref() };
     let ratings =
         choose(comparison.fields().into_diagnostic()?, codebook, args.field.as_deref(), args.collapse.as_deref())?;
-    let fields = agree_fields(task, &ratings, cluster, resampling(args))?;
+    let groups = match &args.group_by {
+        None => None,
+        Some(by) => Some((by.as_str(), group_units(by, args, &ratings, (gold.as_ref(), &runs), &config)?)),
+    };
+    let judging = Judging {
+        task: Some(task),
+        cluster: cluster.name(),
+        resampling: resampling(args),
+        groups: groups.as_ref().map(|(by, groups)| (*by, groups)),
+        epsilon: args.epsilon,
+    };
+    let fields = ratings
+        .iter()
+        .map(|field| judge(field, &judging))
+        .collect::<Result<Vec<JudgedField>, _>>()
+        .into_diagnostic()?;
     if let Some(gold) = &gold {
-        record(&config.paths.store, task, gold, &args.split, &fields)?;
+        let agreements: Vec<&FieldAgreement> = fields.iter().map(|field| &field.agreement).collect();
+        record(&config.paths.store, task, gold, &args.split, &agreements)?;
     }
     Ok(fields)
+}
+
+/// The group of each rated unit: a column of the gold, or what is known of its session.
+fn group_units(
+    by: &str,
+    args: &Agree,
+    ratings: &[FieldRatings],
+    (gold, runs): (Option<&Gold>, &[RunRows]),
+    config: &Config,
+) -> Result<HashMap<String, String>> {
+    let of_gold = |row: &interrater::gold::GoldRow| match by {
+        "split" => row.split.map(|split| if split == Split::Dev { "dev" } else { "test" }.to_owned()),
+        "stratum" => row.stratum.clone(),
+        _ => None,
+    };
+    let from_gold: HashMap<String, String> = (gold.iter())
+        .flat_map(|gold| &gold.rows)
+        .filter_map(|row| Some((row.unit.to_string(), of_gold(row)?)))
+        .collect();
+    if !from_gold.is_empty() {
+        return Ok(from_gold);
+    }
+    let rated: BTreeSet<&String> = ratings.iter().flat_map(|field| field.ratings.items()).collect();
+    let units: Vec<UnitId> = rated.into_iter().map(|unit| UnitId::from_text(unit)).collect();
+    let inputs = runs.iter().flat_map(|run| &run.manifest.inputs).map(|input| input.path.clone());
+    let inputs: BTreeSet<PathBuf> = inputs.collect();
+    let found = groups::grouped(by, args.items.as_deref(), &units, inputs.into_iter().collect(), config)?;
+    Ok(found.into_iter().map(|(unit, group)| (unit.to_string(), group)).collect())
 }
 
 /// The named runs, or all runs of the task but for those over a part of the sessions; where there is gold, with the rows that it knows.
@@ -250,42 +333,8 @@ pub fn choose(
     Ok(fields)
 }
 
-/// Agreement of each field; of one collapse in the place of its labels where one is named.
-pub fn agree_fields(
-    task: &str,
-    fields: &[FieldRatings],
-    cluster: Cluster,
-    resampling: Resampling,
-) -> Result<Vec<FieldAgreement>> {
-    fields
-        .iter()
-        .map(|field| {
-            let collapses = field
-                .collapses
-                .iter()
-                .map(|one| Collapse {
-                    name: one.name.clone(),
-                    map: one.map.iter().map(|(from, to)| (from.clone(), Some(to.clone()))).collect(),
-                })
-                .collect();
-            let settings = Settings {
-                task: Some(task.to_owned()),
-                field: field.name.clone(),
-                reference: field.reference.clone(),
-                humans: field.humans.clone(),
-                cluster: if cluster == Cluster::Item { "item" } else { "session" }.to_owned(),
-                collapses,
-                resampling,
-            };
-            let mut agreement = agreement::agree(&field.ratings, &settings).into_diagnostic()?;
-            agreement.warnings.extend(field.warnings.iter().cloned());
-            Ok(agreement)
-        })
-        .collect()
-}
-
 /// Writes into the ledger who was scored on which gold: how often is part of what a figure means.
-pub fn record(store: &Path, task: &str, gold: &Gold, split: &str, fields: &[FieldAgreement]) -> Result<()> {
+pub fn record(store: &Path, task: &str, gold: &Gold, split: &str, fields: &[&FieldAgreement]) -> Result<()> {
     let at = Timestamp::now();
     let lines: Vec<Evaluation> = fields
         .iter()

@@ -1,7 +1,7 @@
 //! What a run says: its summary, why units have no answer, how far it agrees with gold. Takes its rows as they are written, and keeps only
 //! those that gold knows.
 
-use super::agree::{agree_fields, record};
+use super::agree::record;
 use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::codebook::Codebook;
 use interrater::config::Config;
@@ -86,9 +86,11 @@ impl<'g> Conclusion<'g> {
                     collapse: None,
                 };
                 let ratings = comparison.fields().into_diagnostic()?;
-                let fields: Vec<FieldAgreement> =
-                    agree_fields(&task, &ratings, Cluster::Session, Resampling::default())?;
-                record(&config.paths.store, &task, gold, "all", &fields)?;
+                let fields: Vec<FieldAgreement> = (ratings.iter())
+                    .map(|field| field.agreement(Some(&task), Cluster::Session.name(), Resampling::default()))
+                    .collect::<Result<_, _>>()
+                    .into_diagnostic()?;
+                record(&config.paths.store, &task, gold, "all", &fields.iter().collect::<Vec<_>>())?;
                 fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
             }
             _ => Vec::new(),

@@ -159,7 +159,7 @@ impl RunEstimation<'_> {
         others: &[Answered<'_>],
     ) -> Result<Vec<FieldEstimates>, EstimateError> {
         let columns: Vec<Column> = (Column::of(self.codebook).into_iter())
-            .filter(|column| gold.iter().any(|row| row.fields.contains_key(&column.field)))
+            .filter(|column| !column.is_of_sets() && gold.iter().any(|row| row.fields.contains_key(&column.field)))
             .collect();
         let is_wanted = |column: &&Column| self.field.is_none_or(|name| column.field == name || column.name == name);
         let known = |names: BTreeSet<&str>| {

@@ -367,6 +367,7 @@ impl Shown<'_> {
                 b: &run.rater,
                 reference: true,
                 ordinal: false,
+                values: None,
                 clustered: !self.by_item,
                 resampling: self.ask.resampling,
             };
@@ -489,6 +490,7 @@ impl Shown<'_> {
             b: "",
             reference: false,
             ordinal: false,
+            values: None,
             clustered: ratings.clustered(),
             resampling: self.ask.resampling,
         };

@@ -3,11 +3,13 @@
 //! Takes a [`FieldAgreement`], gives a string without colours. Ends of intervals are cut to the range of the coefficient here, and only here.
 
 use crate::agreement::all::{All, AllFigures};
+use crate::agreement::benchmark::Benchmark;
 use crate::agreement::ceiling::HumanCeiling;
 use crate::agreement::estimate::{Estimate, short};
-use crate::agreement::field::{FieldAgreement, LabelFigures, Pair, PairFigures, PairKind};
+use crate::agreement::field::{FieldAgreement, LabelFigures, Pair, PairFigures};
 use crate::agreement::label_pair::LabelAgreement;
 use crate::agreement::score_pair::ScoreAgreement;
+use crate::agreement::sets::SetFigures;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// How to print.
@@ -40,9 +42,8 @@ pub fn agreement_table(found: &FieldAgreement, options: TableOptions) -> String 
     notes.dedup();
     push_lines(&mut text, "note", &notes);
     push_lines(&mut text, "warning", &found.warnings);
-    let measured = |pair: &&Pair| !matches!(pair.kind, PairKind::HumanHuman | PairKind::ReferenceHuman);
-    let any_measured = found.pairs.iter().any(|pair| measured(&pair));
-    for pair in found.pairs.iter().filter(|pair| !any_measured || measured(pair)) {
+    let any_measured = found.pairs.iter().any(|pair| pair.kind.measures_a_model());
+    for pair in found.pairs.iter().filter(|pair| !any_measured || pair.kind.measures_a_model()) {
         text.push_str(&pair_details(pair, options));
     }
     text
@@ -244,6 +245,9 @@ fn pair_details(pair: &Pair, options: TableOptions) -> String {
             PairFigures::Scores(figures) => text.push_str(&score_details(figures, pair)),
         }
     }
+    if options.details {
+        text.push_str(&words(&pair.benchmarks));
+    }
     push_lines(&mut text, "warning", &pair.warnings);
     if let PairFigures::Labels(figures) = &pair.figures {
         for (name, collapse) in &figures.collapses {
@@ -258,7 +262,45 @@ fn pair_details(pair: &Pair, options: TableOptions) -> String {
     text
 }
 
+/// Words for coefficients, said once with what they are worth.
+fn words(benchmarks: &[Benchmark]) -> String {
+    if benchmarks.is_empty() {
+        return String::new();
+    }
+    let words: Vec<String> = (benchmarks.iter())
+        .map(|one| {
+            let statistic = match one.statistic {
+                "cohen_kappa" => "κ",
+                "icc_a1" => "ICC(A,1)",
+                _ => "α",
+            };
+            format!("{statistic} {} ({}, probability {})", one.word, one.source, short(one.probability))
+        })
+        .collect();
+    format!("in words, at least: {}\n", words.join("; "))
+}
+
+/// Sets of labels: no matrix of all sets with all others, but how alike they are.
+fn set_details(found: &SetFigures) -> String {
+    let mut notes = vec![];
+    let figures = [
+        ("exact", &found.exact_match),
+        ("Jaccard", &found.jaccard),
+        ("α with MASI distance", &found.krippendorff_alpha_masi),
+        ("micro-F1", &found.micro_f1),
+        ("macro-F1", &found.macro_f1),
+    ];
+    let parts =
+        figures.map(|(name, estimate)| format!("{name} {}", cell(estimate, Style::Coefficient, name, &mut notes)));
+    let mut text = format!("{}\n", parts.join(", "));
+    push_lines(&mut text, "note", &notes);
+    text
+}
+
 fn label_details(figures: &LabelFigures, pair: &Pair, options: TableOptions) -> String {
+    if let Some(sets) = &figures.sets {
+        return set_details(sets);
+    }
     let found = &figures.agreement;
     let number = |value: Option<f64>| value.map_or("–".to_owned(), short);
     let rows = (found.per_label.iter())

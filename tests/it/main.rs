@@ -28,6 +28,7 @@ mod group;
 mod group_trouble;
 mod init;
 mod interrupt;
+mod judged;
 #[cfg(not(feature = "parquet"))]
 mod no_tables;
 #[cfg(unix)]

@@ -116,6 +116,16 @@ fn the_vote_is_compared_with_gold_and_not_the_first_sample() {
     assert_eq!((&field["pairs"][0]["items"], &field["pairs"][0]["cohen_kappa"]["value"]), (&json!(24), &json!(1.0)));
     let warnings = field["warnings"].to_string();
     assert!(warnings.contains("the vote of 3 samples is compared; 67 % of the samples agree with it"), "{warnings}");
+    // Every unit has two votes against one, and the vote is right throughout.
+    let own = &field["self_consistency"][0];
+    assert_eq!((&own["samples"], &own["units"], &own["tied"]), (&json!(3), &json!(24), &json!(0)));
+    assert!((own["mean_vote_share"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-12 && own["unanimous"] == 0.0);
+    // Half of the 72 answers are calm: Do = 24 · 2, De = 2 · 36 · 36 / 71.
+    let alpha = 1.0 - 48.0 / (2.0 * 36.0 * 36.0 / 71.0);
+    assert!((own["krippendorff_alpha"]["value"].as_f64().unwrap() - alpha).abs() < 1e-12, "{own}");
+    let calibration = &field["calibration"][0];
+    assert_eq!((&calibration["source"], &calibration["accuracy"]["value"]), (&json!("vote_share"), &json!(1.0)));
+    assert!((calibration["overconfidence"]["value"].as_f64().unwrap() + 1.0 / 3.0).abs() < 1e-12);
 }
 
 #[test]
