@@ -87,11 +87,12 @@ impl Column {
                         let names: Vec<String> = criteria.iter().map(|one| one.name.clone()).collect();
                         let each = names.iter().cloned().map(Part::Member);
                         let each = each.map(|part| column(part, Level::Nominal, truth(), &[]));
-                        let whole = [
-                            column(Part::ShareMet(names.clone()), Level::Interval, vec![], &[]),
-                            column(Part::AllMet(names.clone()), Level::Nominal, truth(), &[]),
-                        ];
-                        each.chain(whole).collect()
+                        // Of a single criterion both say what it says.
+                        let whole = (names.len() > 1).then(|| {
+                            let share = column(Part::ShareMet(names.clone()), Level::Interval, vec![], &[]);
+                            [share, column(Part::AllMet(names.clone()), Level::Nominal, truth(), &[])]
+                        });
+                        each.chain(whole.into_iter().flatten()).collect()
                     }
                     FieldKind::Text | FieldKind::Evidence => vec![],
                 }

@@ -152,9 +152,9 @@ fn gold_and_agreement_follow_from_the_file() {
     let document = project.json(&["agree", "--task", "mood", "--replicates", "200"]);
     let fields: Vec<&str> =
         document["fields"].as_array().unwrap().iter().map(|field| field["field"].as_str().unwrap()).collect();
-    assert_eq!(fields, ["mood", "words.polite", "words.short", "strength", "urgent", "checks.asks"]);
+    assert_eq!(fields, ["mood", "words.polite", "words.short", "words (sets)", "strength", "urgent", "checks.asks"]);
     assert_eq!(document["fields"][0]["labels"], json!(["on", "no"]), "labels stay strings in the codebook's order");
-    assert_eq!(document["fields"][3]["level"], "interval");
+    assert_eq!(document["fields"][4]["level"], "interval");
     assert!(document["fields"].as_array().unwrap().iter().all(|field| field["items"] == 10));
 }
 
