@@ -190,7 +190,7 @@ fn group_units(
         return Ok(from_gold);
     }
     let rated: BTreeSet<&String> = ratings.iter().flat_map(|field| field.ratings.items()).collect();
-    let units: Vec<UnitId> = rated.into_iter().map(|unit| UnitId::from_text(unit)).collect();
+    let units: Vec<UnitId> = rated.into_iter().map(UnitId::from_text).collect();
     let inputs = runs.iter().flat_map(|run| &run.manifest.inputs).map(|input| input.path.clone());
     let inputs: BTreeSet<PathBuf> = inputs.collect();
     let found = groups::grouped(by, args.items.as_deref(), &units, inputs.into_iter().collect(), config)?;
