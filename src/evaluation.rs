@@ -1,6 +1,7 @@
 //! Brings a task's gold, human raters and runs together: one table of ratings a measured field, ready for agreement.
 
 pub mod compared;
+pub mod leak;
 
 use crate::agreement::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
 use crate::codebook::{Codebook, Collapse, FieldKind};
