@@ -307,6 +307,7 @@ pub fn record(store: &Path, task: &str, gold: &Gold, split: &str, fields: &[Fiel
                     metric: metric.to_owned(),
                     value,
                     items: pair.items as u64,
+                    shown_to: None,
                 }
             })
         })

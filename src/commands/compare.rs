@@ -148,6 +148,7 @@ fn lines(compared: &[ComparedField], task: &str, gold: &Gold, split: &str, at: T
         metric: if field.metric == Metric::Kappa { "cohen_kappa" } else { field.metric.name() }.to_owned(),
         value: run.figure.value,
         items: field.units as u64,
+        shown_to: None,
     };
     compared.iter().flat_map(|field| field.runs.iter().map(move |run| line(field, run))).collect()
 }

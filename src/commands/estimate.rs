@@ -234,6 +234,7 @@ fn record(store: &Path, found: &RunEstimates, split: &str) -> Result<()> {
                 metric: format!("corrected_{} of {}{assumed}", field.quantity, first.what),
                 value: first.corrected.corrected.value,
                 items: first.corrected.gold as u64,
+                shown_to: None,
             })
         })
         .collect();
