@@ -2,6 +2,7 @@
 
 pub mod compared;
 pub mod leak;
+pub mod sealed;
 
 use crate::agreement::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
 use crate::codebook::{Codebook, Collapse, FieldKind};

@@ -1,5 +1,6 @@
 //! `agree`: agreement of a task's gold, raters and runs, or of any ratings file.
 
+use super::evaluating::{Look, TaskTold, leak_check};
 use super::{Exit, UsageError, config, library, print, print_json, say};
 use interrater::agreement::{self, Collapse, FieldAgreement, RatingsFile, Resampling, Settings};
 use interrater::cli::{Agree, Common};
@@ -21,9 +22,15 @@ use std::path::{Path, PathBuf};
 
 /// Computes and prints.
 pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
-    let (fields, mut warnings) = match (&args.file, &args.task) {
-        (Some(file), _) => ratings_file(file, args)?,
-        (None, Some(task)) => (task_fields(task, args, common)?, Vec::new()),
+    let (fields, mut warnings, told) = match (&args.file, &args.task) {
+        (Some(file), _) => {
+            let (fields, warnings) = ratings_file(file, args)?;
+            (fields, warnings, TaskTold::default())
+        }
+        (None, Some(task)) => {
+            let (fields, told) = task_fields(task, args, common)?;
+            (fields, Vec::new(), told)
+        }
         (None, None) => unreachable!("clap asks for one of the two"),
     };
     warnings.extend(fields.iter().filter(|field| field.pairs.is_empty()).map(|field| match field.raters.as_slice() {
@@ -31,12 +38,13 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
         _ => format!("{}: there are no two raters to compare", field.field),
     }));
     if common.json {
-        print_json(&serde_json::json!({ "fields": fields, "warnings": warnings }))?;
+        print_json(&told.beside(serde_json::json!({ "fields": fields, "warnings": warnings })))?;
     } else {
         let compared = fields.iter().filter(|field| !field.pairs.is_empty());
         let text: Vec<String> =
             compared.map(|field| terminal::agreement_table(field, TableOptions::default())).collect();
         print(&text.join("\n"))?;
+        print(&told.lines())?;
     }
     if !common.quiet {
         warnings.iter().for_each(|warning| say!("note: {warning}"));
@@ -75,7 +83,7 @@ fn ratings_file(file: &Path, args: &Agree) -> Result<(Vec<FieldAgreement>, Vec<S
     Ok((vec![agreement::agree(&read.ratings, &settings).into_diagnostic()?], read.notices))
 }
 
-fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgreement>> {
+fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<(Vec<FieldAgreement>, TaskTold)> {
     let config = config(common)?;
     let library = library(&config)?;
     let codebook = library.task(task)?;
@@ -107,11 +115,16 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<FieldAgr
         Comparison { codebook, gold: gold.as_ref(), runs: &runs, split, cluster, collapse: args.collapse.as_deref() };
     let ratings =
         choose(comparison.fields().into_diagnostic()?, codebook, args.field.as_deref(), args.collapse.as_deref())?;
-    let fields = agree_fields(task, &ratings, cluster, resampling(args))?;
+    let mut fields = agree_fields(task, &ratings, cluster, resampling(args))?;
+    let mut told = TaskTold::default();
     if let Some(gold) = &gold {
-        record(&config.paths.store, task, gold, &args.split, &fields)?;
+        let look = Look::at(&config.paths.store, task, gold, split, args.show_test)?;
+        let leaks = leak_check(&library, codebook, gold, &runs, args.show_test, &config);
+        told =
+            TaskTold { opened: look.opened(), hidden: look.seal.hide_disagreements(&mut fields), leaks: Some(leaks) };
+        record(&config.paths.store, task, gold, &args.split, look.shown_to, &fields)?;
     }
-    Ok(fields)
+    Ok((fields, told))
 }
 
 /// The named runs, or all runs of the task but for those over a part of the sessions; where there is gold, with the rows that it knows.
@@ -285,12 +298,20 @@ pub fn agree_fields(
 }
 
 /// Writes into the ledger who was scored on which gold: how often is part of what a figure means.
-pub fn record(store: &Path, task: &str, gold: &Gold, split: &str, fields: &[FieldAgreement]) -> Result<()> {
+pub fn record(
+    store: &Path,
+    task: &str,
+    gold: &Gold,
+    split: &str,
+    shown_to: Option<String>,
+    fields: &[FieldAgreement],
+) -> Result<()> {
     let at = Timestamp::now();
     let lines: Vec<Evaluation> = fields
         .iter()
         .flat_map(|field| {
             let humans = |pair: &&agreement::Pair| pair.kind == agreement::field::PairKind::ReferenceModel;
+            let shown_to = &shown_to;
             field.pairs.iter().filter(humans).map(move |pair| {
                 let (metric, value) = match &pair.figures {
                     agreement::PairFigures::Labels(labels) => ("cohen_kappa", labels.agreement.cohen_kappa.value),
@@ -307,7 +328,7 @@ pub fn record(store: &Path, task: &str, gold: &Gold, split: &str, fields: &[Fiel
                     metric: metric.to_owned(),
                     value,
                     items: pair.items as u64,
-                    shown_to: None,
+                    shown_to: shown_to.clone(),
                 }
             })
         })
