@@ -139,7 +139,7 @@ fn without_tags(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;
     while let Some(start) = rest.find('{') {
-        let close = match rest[start..].as_bytes().get(1) {
+        let close = match rest.as_bytes().get(start + 1) {
             Some(b'{') => "}}",
             Some(b'%') => "%}",
             Some(b'#') => "#}",
