@@ -331,6 +331,9 @@ pub struct Agree {
     /// The part of the gold.
     #[arg(long, value_name = "SPLIT", default_value = "all", value_parser = ["dev", "test", "all"], help_heading = "A task")]
     pub split: String,
+    /// Name single units of the test split, too. The ledger records who looked, and when.
+    #[arg(long, conflicts_with = "file", help_heading = "A task")]
+    pub show_test: bool,
     /// One collapse of the codebook in the place of its labels.
     #[arg(long, value_name = "NAME", help_heading = "A task")]
     pub collapse: Option<String>,

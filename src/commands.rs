@@ -8,6 +8,7 @@ pub mod cache;
 pub mod compare;
 pub mod conclude;
 pub mod estimate;
+mod evaluating;
 mod grouping;
 mod groups;
 pub mod init;

@@ -426,6 +426,15 @@ impl Corpus {
     ///
     /// At any time one session a worker thread is in memory, besides what `each` returns; of large ones fewer are read at a time.
     pub fn read_all<R: Send>(&self, each: impl Fn(Session) -> R + Sync) -> Vec<Result<R, ReadError>> {
+        self.read_where(|_| true, each)
+    }
+
+    /// The same for those sessions alone for which `wanted` holds.
+    pub fn read_where<R: Send>(
+        &self,
+        wanted: impl Fn(&SessionId) -> bool,
+        each: impl Fn(Session) -> R + Sync,
+    ) -> Vec<Result<R, ReadError>> {
         let room = Room::new(rayon::current_num_threads());
         let read_one = |source| {
             let taken = room.take(held(source));
@@ -434,7 +443,8 @@ impl Corpus {
             drop(taken);
             session.map(&each)
         };
-        self.sources.par_iter().with_max_len(1).map(read_one).collect()
+        let sources: Vec<&SessionSource> = self.sources.iter().filter(|source| wanted(&source.id)).collect();
+        sources.into_par_iter().with_max_len(1).map(read_one).collect()
     }
 }
 

@@ -3,6 +3,8 @@
 pub mod column;
 pub mod compared;
 pub mod judged;
+pub mod leak;
+pub mod sealed;
 
 pub(crate) use self::column::Column;
 use crate::agreement::interval::Resampling;

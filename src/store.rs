@@ -168,6 +168,8 @@ pub struct Evaluation {
     pub value: Option<f64>,
     /// How many units it was computed on.
     pub items: u64,
+    /// To whom single units of the test split were shown; `None` where they were hidden, as they are unless someone asks for them.
+    pub shown_to: Option<String>,
 }
 
 /// Something that a model was found to lack.

@@ -18,6 +18,9 @@ pub struct Compare {
     /// The part of the gold.
     #[arg(long, value_name = "SPLIT", default_value = "all", value_parser = ["dev", "test", "all"], help_heading = "What")]
     pub split: String,
+    /// Name single units of the test split, too. The ledger records who looked, and when.
+    #[arg(long, help_heading = "What")]
+    pub show_test: bool,
     /// A field of the codebook [default: the first that is measured].
     #[arg(long, value_name = "NAME", help_heading = "What")]
     pub field: Option<String>,

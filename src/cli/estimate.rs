@@ -27,6 +27,9 @@ pub struct Estimate {
     /// The part of the gold.
     #[arg(long, value_name = "SPLIT", default_value = "all", value_parser = ["dev", "test", "all"])]
     pub split: String,
+    /// Name single units of the test split, too. The ledger records who looked, and when.
+    #[arg(long)]
+    pub show_test: bool,
     /// Take gold without recorded probabilities as a random part of the units: an assumption that is yours, and stands in the output.
     #[arg(long)]
     pub assume_random: bool,

@@ -1,5 +1,6 @@
 //! `agree`: agreement of a task's gold, raters and runs, or of any ratings file.
 
+use super::evaluating::{Look, TaskTold, leak_check};
 use super::{Exit, UsageError, config, groups, library, print, print_json, say};
 use interrater::agreement::file::read_column;
 use interrater::agreement::{self, FieldAgreement, RatingsFile, Resampling};
@@ -25,9 +26,15 @@ use std::path::{Path, PathBuf};
 
 /// Computes and prints.
 pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
-    let (fields, mut warnings) = match (&args.file, &args.task) {
-        (Some(file), _) => ratings_file(file, args)?,
-        (None, Some(task)) => (task_fields(task, args, common)?, Vec::new()),
+    let (fields, mut warnings, told) = match (&args.file, &args.task) {
+        (Some(file), _) => {
+            let (fields, warnings) = ratings_file(file, args)?;
+            (fields, warnings, TaskTold::default())
+        }
+        (None, Some(task)) => {
+            let (fields, told) = task_fields(task, args, common)?;
+            (fields, Vec::new(), told)
+        }
         (None, None) => unreachable!("clap asks for one of the two"),
     };
     let alone = fields.iter().map(|field| &field.agreement).filter(|field| field.pairs.is_empty());
@@ -36,11 +43,12 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
         _ => format!("{}: there are no two raters to compare", field.field),
     }));
     if common.json {
-        print_json(&serde_json::json!({ "fields": fields, "warnings": warnings }))?;
+        print_json(&told.beside(serde_json::json!({ "fields": fields, "warnings": warnings })))?;
     } else {
         let compared = fields.iter().filter(|field| !field.agreement.pairs.is_empty());
         let text: Vec<String> = compared.map(|field| judged_table(field, TableOptions::default())).collect();
         print(&text.join("\n"))?;
+        print(&told.lines())?;
     }
     if !common.quiet {
         warnings.iter().for_each(|warning| say!("note: {warning}"));
@@ -114,7 +122,7 @@ fn column_of_shares(items: &Path, column: &str, what: &'static str) -> Result<Ha
     read_column(items, column)?.into_iter().map(number).collect()
 }
 
-fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<JudgedField>> {
+fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<(Vec<JudgedField>, TaskTold)> {
     let config = config(common)?;
     let library = library(&config)?;
     let codebook = library.task(task)?;
@@ -157,16 +165,21 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<Vec<JudgedFi
         groups: groups.as_ref().map(|(by, groups)| (*by, groups)),
         epsilon: args.epsilon,
     };
-    let fields = ratings
+    let mut fields = ratings
         .iter()
         .map(|field| judge(field, &judging))
         .collect::<Result<Vec<JudgedField>, _>>()
         .into_diagnostic()?;
+    let mut told = TaskTold::default();
     if let Some(gold) = &gold {
+        let look = Look::at(&config.paths.store, task, gold, split, args.show_test)?;
+        let leaks = leak_check(&library, codebook, gold, &runs, args.show_test, &config);
+        let hidden = look.seal.hide_disagreements(fields.iter_mut().map(|field| &mut field.agreement));
+        told = TaskTold { opened: look.opened(), hidden, leaks: Some(leaks) };
         let agreements: Vec<&FieldAgreement> = fields.iter().map(|field| &field.agreement).collect();
-        record(&config.paths.store, task, gold, &args.split, &agreements)?;
+        record(&config.paths.store, task, gold, &args.split, look.shown_to, &agreements)?;
     }
-    Ok(fields)
+    Ok((fields, told))
 }
 
 /// The group of each rated unit: a column of the gold, or what is known of its session.
@@ -334,12 +347,20 @@ pub fn choose(
 }
 
 /// Writes into the ledger who was scored on which gold: how often is part of what a figure means.
-pub fn record(store: &Path, task: &str, gold: &Gold, split: &str, fields: &[&FieldAgreement]) -> Result<()> {
+pub fn record(
+    store: &Path,
+    task: &str,
+    gold: &Gold,
+    split: &str,
+    shown_to: Option<String>,
+    fields: &[&FieldAgreement],
+) -> Result<()> {
     let at = Timestamp::now();
     let lines: Vec<Evaluation> = fields
         .iter()
         .flat_map(|field| {
             let humans = |pair: &&agreement::Pair| pair.kind == agreement::field::PairKind::ReferenceModel;
+            let shown_to = &shown_to;
             field.pairs.iter().filter(humans).map(move |pair| {
                 let (metric, value) = match &pair.figures {
                     agreement::PairFigures::Labels(labels) => ("cohen_kappa", labels.agreement.cohen_kappa.value),
@@ -356,6 +377,7 @@ pub fn record(store: &Path, task: &str, gold: &Gold, split: &str, fields: &[&Fie
                     metric: metric.to_owned(),
                     value,
                     items: pair.items as u64,
+                    shown_to: shown_to.clone(),
                 }
             })
         })

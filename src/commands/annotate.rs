@@ -2,13 +2,17 @@
 
 use super::asking::{self, Asked};
 use super::conclude::Conclusion;
+use super::evaluating::leak_check_in;
 use super::progress::Progress;
 use super::threshold::Threshold;
 use super::{Exit, UsageError, config, json_text, print, print_beside, print_json, say, with_store};
 use interrater::cli::{Annotate, Common};
 use interrater::config::{Config, Key, Rater};
 use interrater::engine::{self, Event, Job, Outcome, Plan, Refresh, Sending, Stopped, TaskPlan};
+use interrater::evaluation::leak::LeakCheck;
+use interrater::evaluation::sealed::Opened;
 use interrater::forecast;
+use interrater::gold::Gold;
 use interrater::report::runs::{Reason, TaskSummary, summary_table};
 use interrater::report::spending::spending_line;
 use interrater::run::{Manifest, Settings, Status};
@@ -57,10 +61,15 @@ pub fn run(args: &Annotate, common: &Common) -> Result<Exit> {
     let names: Vec<String> = job.plan.tasks.iter().map(|task| task.run.clone()).collect();
     let (redacted, rater_sees) = (job.settings.redacted, job.rater.sees());
     // A part of a run is no run to judge a rater by.
-    let golds = golds.iter().map(|gold| gold.as_ref().filter(|_| args.asking.shard.is_none()));
+    let golds: Vec<Option<&Gold>> =
+        golds.iter().map(|gold| gold.as_ref().filter(|_| args.asking.shard.is_none())).collect();
+    let leaks: Vec<Option<LeakCheck>> = (codebooks.iter().zip(&golds))
+        .map(|(codebook, gold)| Some(leak_check_in(&job.plan.corpus, &job.plan.library, codebook, (*gold)?)))
+        .collect();
     let samples = args.asking.samples;
     let mut conclusions: Vec<Conclusion<'_>> =
         codebooks.iter().zip(golds).map(|(codebook, gold)| Conclusion::begin(codebook, gold, samples)).collect();
+    conclusions.iter_mut().zip(leaks).for_each(|(conclusion, leaks)| conclusion.leaks = leaks);
     let outcome = execute(job, samples, &mut conclusions, common)?;
     if redacted && !common.quiet {
         say!("redacted: {}", outcome.redactions);
@@ -212,6 +221,12 @@ fn closing_lines(summaries: &[TaskSummary], shard: Option<Shard>, config: &Confi
         say!("{}: {units} {}, most often because: {most_often}", task.task, status.name());
     }
     for task in summaries {
+        if let Some(warning) = task.leaks.as_ref().and_then(LeakCheck::warning) {
+            say!("warning: {}: {warning}", task.task);
+        }
+        if let Some(times) = task.test_opened {
+            say!("note: {}: {}", task.task, Opened { times, shown: 0 }.in_words());
+        }
         for field in task.fields.iter().take(1) {
             let words = task.votes.as_ref().and_then(|votes| votes.in_words(&field.field, &field.field, "shown"));
             if let Some(words) = words {

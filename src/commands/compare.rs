@@ -1,20 +1,22 @@
 //! `compare`: runs against one another on the same gold.
 
 use super::agree::{check_split, check_units, choose, open_runs};
+use super::evaluating::{Look, leak_check};
 use super::{Exit, UsageError, config, library, print, print_json};
 use interrater::agreement::{Level, Resampling};
 use interrater::cli::{Common, Compare as Args};
 use interrater::comparison::Metric;
 use interrater::evaluation::compared::{self, Compare, ComparedField, RunName};
+use interrater::evaluation::sealed::split_named;
 use interrater::evaluation::{Cluster, Comparison};
-use interrater::gold::{Gold, Split};
+use interrater::gold::Gold;
 use interrater::report::compare::{Heading, comparison_table};
 use interrater::report::terminal::TableOptions;
 use interrater::run::Run;
 use interrater::store::{Evaluation, Store};
 use jiff::Timestamp;
 use miette::{IntoDiagnostic, Result};
-use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Compares, writes into the ledger who was scored, and prints.
 pub fn run(args: &Args, common: &Common) -> Result<Exit> {
@@ -38,7 +40,7 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
     };
     let runs = open_runs(&config, codebook, Some(&gold), &args.runs, common)?;
     check_units(&gold, codebook.unit, &[], &runs, &config)?;
-    let split = split_of(&args.split);
+    let split = split_named(&args.split);
     check_split(&gold, split, &task, &args.split)?;
     let by_item = args.by == "item";
     let comparison = Comparison {
@@ -62,10 +64,7 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
             group: run.manifest.settings.group,
         })
         .collect();
-    let store = Store::open(&config.paths.store).into_diagnostic()?;
-    let ledger = store.evaluations(&task).into_diagnostic()?;
-    let at = Timestamp::now();
-    let seen = Ledger { lines: &ledger, gold: &gold.hash, split };
+    let look = Look::at(&config.paths.store, &task, &gold, split, args.show_test)?;
     let mut compared = Vec::new();
     for field in &fields {
         let metric = match args.metric.as_deref() {
@@ -76,67 +75,37 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
         let ask = Compare {
             runs: &names,
             gold: &gold,
+            seal: &look.seal,
             metric,
             resampling: Resampling { replicates: args.replicates, seed: args.seed },
-            scored: seen.raters(&names),
+            scored: look.looks().raters(names.iter().map(|run| run.rater.as_str())),
             margin: args.margin,
         };
         compared.push(compared::compare(field, by_item, &ask)?);
     }
-    store.record_evaluations(lines(&compared, &task, &gold, &args.split, at)).into_diagnostic()?;
-    let opened = seen.opened(&gold);
+    record(&config.paths.store, lines(&compared, &task, &gold, &args.split, &look))?;
+    let (opened, leaks) = (look.opened(), leak_check(&library, codebook, &gold, &runs, args.show_test, &config));
     if common.json {
         print_json(&serde_json::json!({
-            "task": task, "gold": gold.path, "gold_hash": gold.hash, "split": args.split, "test_opened": opened, "fields": compared,
+            "task": task, "gold": gold.path, "gold_hash": gold.hash, "split": args.split, "test_opened": opened.map(|opened| opened.times),
+            "test_shown": opened.map(|opened| opened.shown), "leaks": leaks, "fields": compared,
         }))?;
     } else {
         let heading = Heading { task: &task, split: &args.split, opened };
         let text: Vec<String> =
             compared.iter().map(|field| comparison_table(field, heading, TableOptions::default())).collect();
         print(&text.join("\n"))?;
+        leaks.warning().iter().try_for_each(|warning| print(&format!("warning: {warning}\n")))?;
     }
     Ok(Exit::Done)
 }
 
-fn split_of(name: &str) -> Option<Split> {
-    match name {
-        "dev" => Some(Split::Dev),
-        "test" => Some(Split::Test),
-        _ => None,
-    }
+fn record(store: &Path, lines: Vec<Evaluation>) -> Result<()> {
+    Store::open(store).and_then(|store| store.record_evaluations(lines)).into_diagnostic()
 }
 
-/// The ledger's lines of one task, looked at for one part of one gold.
-struct Ledger<'l> {
-    lines: &'l [Evaluation],
-    gold: &'l str,
-    split: Option<Split>,
-}
-
-impl Ledger<'_> {
-    /// Lines on this gold. Who was scored on all of it was scored on each part, and the other way round.
-    fn of(&self, split: Option<Split>) -> impl Iterator<Item = &Evaluation> {
-        self.lines.iter().filter(move |line| {
-            let other = split_of(&line.split);
-            line.gold_hash == self.gold && (split.is_none() || other.is_none() || other == split)
-        })
-    }
-
-    /// Every rater who was ever scored on this part of this gold, and those who are now.
-    fn raters(&self, now: &[RunName]) -> Vec<String> {
-        let before = self.of(self.split).map(|line| line.rater.clone());
-        before.chain(now.iter().map(|run| run.rater.clone())).collect::<BTreeSet<String>>().into_iter().collect()
-    }
-
-    /// How often the test split was opened, this time included; `None` if it is not looked at now or the gold has none.
-    fn opened(&self, gold: &Gold) -> Option<usize> {
-        let looks = self.split != Some(Split::Dev) && gold.rows.iter().any(|row| row.split == Some(Split::Test));
-        let times: BTreeSet<Timestamp> = self.of(Some(Split::Test)).map(|line| line.at).collect();
-        looks.then(|| times.len() + 1)
-    }
-}
-
-fn lines(compared: &[ComparedField], task: &str, gold: &Gold, split: &str, at: Timestamp) -> Vec<Evaluation> {
+fn lines(compared: &[ComparedField], task: &str, gold: &Gold, split: &str, look: &Look<'_>) -> Vec<Evaluation> {
+    let at = Timestamp::now();
     let line = |field: &ComparedField, run: &compared::ComparedRun| Evaluation {
         rater: run.rater.clone(),
         task: task.to_owned(),
@@ -148,6 +117,7 @@ fn lines(compared: &[ComparedField], task: &str, gold: &Gold, split: &str, at: T
         metric: if field.metric == Metric::Kappa { "cohen_kappa" } else { field.metric.name() }.to_owned(),
         value: run.figure.value,
         items: field.units as u64,
+        shown_to: look.shown_to.clone(),
     };
     compared.iter().flat_map(|field| field.runs.iter().map(move |run| line(field, run))).collect()
 }

@@ -2,9 +2,11 @@
 //! those that gold knows.
 
 use super::agree::record;
+use super::evaluating::Look;
 use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::codebook::Codebook;
 use interrater::config::Config;
+use interrater::evaluation::leak::LeakCheck;
 use interrater::evaluation::{Cluster, Comparison, RunRows};
 use interrater::gold::Gold;
 use interrater::report::runs::{FieldHeadline, Reasons, TaskSummary};
@@ -24,6 +26,8 @@ pub struct Conclusion<'g> {
     /// Where units have several samples, those vote.
     ballot: Option<Ballot>,
     votes: VoteSums,
+    /// Whether the gold holds examples of the codebook.
+    pub leaks: Option<LeakCheck>,
     /// The rows that gold knows.
     rows: Vec<Annotation>,
 }
@@ -39,6 +43,7 @@ impl<'g> Conclusion<'g> {
             summing: Summing::new(codebook),
             reasons: Reasons::default(),
             votes: VoteSums::new(&voting),
+            leaks: None,
             ballot: (samples > 1).then(|| voting.begin()),
             rows: Vec::new(),
         }
@@ -75,6 +80,7 @@ impl<'g> Conclusion<'g> {
         let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
         let folder = run.folder.clone();
         let runs = [RunRows { manifest: run.manifest, rows: self.rows }];
+        let mut test_opened = None;
         let agreement = match self.gold {
             Some(gold) if !runs[0].rows.is_empty() => {
                 let comparison = Comparison {
@@ -90,7 +96,9 @@ impl<'g> Conclusion<'g> {
                     .map(|field| field.agreement(Some(&task), Cluster::Session.name(), Resampling::default()))
                     .collect::<Result<_, _>>()
                     .into_diagnostic()?;
-                record(&config.paths.store, &task, gold, "all", &fields.iter().collect::<Vec<_>>())?;
+                let look = Look::at(&config.paths.store, &task, gold, None, false)?;
+                test_opened = look.opened().map(|opened| opened.times);
+                record(&config.paths.store, &task, gold, "all", None, &fields.iter().collect::<Vec<_>>())?;
                 fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
             }
             _ => Vec::new(),
@@ -106,6 +114,8 @@ impl<'g> Conclusion<'g> {
             votes: self.ballot.map(|_| self.votes.finish()),
             reasons: self.reasons.finish(),
             agreement,
+            test_opened,
+            leaks: self.leaks,
         };
         write_json(&folder.join("summary.json"), &summary)?;
         Ok(summary)

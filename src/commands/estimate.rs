@@ -1,5 +1,6 @@
 //! `estimate`: shares and means of a run, corrected by gold.
 
+use super::evaluating::{Look, leak_check};
 use super::{Exit, UsageError, config, groups, library, print, print_json};
 use interrater::agreement::Resampling;
 use interrater::cli::{Common, Estimate};
@@ -8,7 +9,8 @@ use interrater::estimate::numbers::RunEstimates;
 use interrater::estimate::of_run::RunEstimation;
 use interrater::estimate::poststratified::Target;
 use interrater::evaluation::RunRows;
-use interrater::gold::{Gold, Split};
+use interrater::evaluation::sealed::split_named;
+use interrater::gold::Gold;
 use interrater::report::estimate::estimate_table;
 use interrater::run::Run;
 use interrater::store::{Evaluation, Store};
@@ -30,11 +32,7 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
             path: config.paths.gold.join(format!("{}.csv", codebook.task)),
         })?,
     };
-    let split = match args.split.as_str() {
-        "dev" => Some(Split::Dev),
-        "test" => Some(Split::Test),
-        _ => None,
-    };
+    let split = split_named(&args.split);
     super::agree::check_split(&gold, split, &codebook.task, &args.split)?;
     let run = RunRows { rows: run.annotations()?, manifest: run.manifest };
     let elsewhere = of_same_rater(&config, &run, &gold)?;
@@ -46,7 +44,7 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
             Some((by.as_str(), groups::grouped(by, args.items.as_deref(), &units, inputs, &config)?))
         }
     };
-    let found = RunEstimation {
+    let mut found = RunEstimation {
         codebook,
         run: &run,
         elsewhere: &elsewhere,
@@ -60,13 +58,21 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
         resampling: Resampling { replicates: args.replicates, seed: args.seed },
     }
     .compute()?;
-    record(&config.paths.store, &found, &args.split)?;
+    let look = Look::at(&config.paths.store, &found.task, &gold, split, args.show_test)?;
+    found.was_looked_at(look.opened());
+    found.looked_for_leaks(leak_check(&library, codebook, &gold, &all_runs(run, elsewhere), args.show_test, &config));
+    record(&config.paths.store, &found, &args.split, look.shown_to)?;
     if common.json {
         print_json(&found)?;
     } else {
         print(&estimate_table(&found))?;
     }
     Ok(Exit::Done)
+}
+
+/// The run and those that the gold is of.
+fn all_runs(run: RunRows, elsewhere: Vec<RunRows>) -> Vec<RunRows> {
+    std::iter::once(run).chain(elsewhere).collect()
 }
 
 /// Where no gold unit is in the run: the rows on gold units of other runs by the same rater.
@@ -87,7 +93,7 @@ fn of_same_rater(config: &Config, run: &RunRows, gold: &Gold) -> Result<Vec<RunR
 }
 
 /// Writes into the ledger that this gold was looked at, and whether its design was assumed.
-fn record(store: &Path, found: &RunEstimates, split: &str) -> Result<()> {
+fn record(store: &Path, found: &RunEstimates, split: &str, shown_to: Option<String>) -> Result<()> {
     let at = Timestamp::now();
     let lines: Vec<Evaluation> = (found.fields.iter())
         .filter_map(|field| {
@@ -104,6 +110,7 @@ fn record(store: &Path, found: &RunEstimates, split: &str) -> Result<()> {
                 metric: format!("corrected_{} of {}{assumed}", field.quantity, first.what),
                 value: first.corrected.corrected.value,
                 items: first.corrected.gold as u64,
+                shown_to: shown_to.clone(),
             })
         })
         .collect();

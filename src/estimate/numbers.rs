@@ -3,6 +3,8 @@
 use super::correct::{Corrected, Design};
 use super::of_run::RunEstimation;
 use crate::agreement::Estimate;
+use crate::evaluation::leak::LeakCheck;
+use crate::evaluation::sealed::Opened;
 use crate::gold::{GoldRow, Split};
 use crate::run::Status;
 use serde::Serialize;
@@ -34,10 +36,18 @@ pub struct RunEstimates {
     pub seed: u64,
     /// The fields.
     pub fields: Vec<FieldEstimates>,
+    /// How often the test split was opened, this time included; none where it is not looked at.
+    pub test_opened: Option<usize>,
+    /// How often its single units were shown.
+    pub test_shown: Option<usize>,
+    /// Whether the gold holds examples of the codebook.
+    pub leaks: Option<LeakCheck>,
     /// What has to hold for the numbers to be right.
     pub assumptions: Vec<String>,
     /// What to know about all of them.
     pub warnings: Vec<String>,
+    /// What to know besides.
+    pub notes: Vec<String>,
 }
 
 /// The gold behind the numbers.
@@ -140,6 +150,19 @@ pub struct Inversion {
 }
 
 impl RunEstimates {
+    /// Says how often the test split was opened, where it is looked at.
+    pub fn was_looked_at(&mut self, opened: Option<Opened>) {
+        self.test_opened = opened.map(|opened| opened.times);
+        self.test_shown = opened.map(|opened| opened.shown);
+        self.notes.extend(opened.map(Opened::in_words));
+    }
+
+    /// Says what a search for examples of the codebook in the gold found.
+    pub fn looked_for_leaks(&mut self, check: LeakCheck) {
+        self.warnings.extend(check.warning());
+        self.leaks = Some(check);
+    }
+
     /// Says what the numbers rest on.
     pub(super) fn tell(&mut self, asked: &RunEstimation<'_>, gold: &[&GoldRow]) {
         let designs: BTreeSet<&str> = self.fields.iter().map(|field| field.design.in_words()).collect();

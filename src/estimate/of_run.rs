@@ -134,8 +134,12 @@ impl RunEstimation<'_> {
             replicates: self.resampling.replicates,
             seed: self.resampling.seed,
             fields,
+            test_opened: None,
+            test_shown: None,
+            leaks: None,
             assumptions: vec![],
             warnings: vec![],
+            notes: vec![],
         };
         found.tell(self, &gold);
         if let Some((name, groups)) = self.groups {

@@ -4,6 +4,7 @@
 //! Takes one field's ratings ([`super::FieldRatings`]) and who has ever been scored on this gold, gives [`ComparedField`].
 
 use super::FieldRatings;
+use super::sealed::Seal;
 use crate::agreement::ceiling::human_ceiling;
 use crate::agreement::estimate::{Estimate, NoInterval};
 use crate::agreement::field::Drawn;
@@ -16,7 +17,7 @@ use crate::comparison::paired::{Paired, linearized, pairs};
 use crate::comparison::permutation::{Permutation, Swaps, permutation};
 use crate::comparison::shared::Shared;
 use crate::comparison::{Metric, SharedLabels, SharedScores};
-use crate::gold::{Gold, Split};
+use crate::gold::Gold;
 use crate::unit::Grouping;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
@@ -41,6 +42,8 @@ pub struct Compare<'c> {
     pub runs: &'c [RunName],
     /// The gold.
     pub gold: &'c Gold,
+    /// Which of its units are not named.
+    pub seal: &'c Seal,
     /// The figure.
     pub metric: Metric,
     /// How to resample; its replicates are the number of random swaps, too, but at least 10,000 of those.
@@ -248,7 +251,7 @@ pub fn compare(field: &FieldRatings, by_item: bool, ask: &Compare<'_>) -> Result
     if items.is_empty() {
         return Err(CompareError::NothingShared { field: name() });
     }
-    let fields = Shown { field, ask, by_item, reference, raters, items, places: Places::of(ask.gold) };
+    let fields = Shown { field, ask, by_item, reference, raters, items, sessions: sessions_of(ask.gold) };
     let shared = fields.shared();
     let paired = Paired::new(&*shared, ask.metric, ask.resampling);
     let runs = fields.runs(&paired, &gold_units);
@@ -272,23 +275,11 @@ pub fn compare(field: &FieldRatings, by_item: bool, ask: &Compare<'_>) -> Result
     })
 }
 
-/// What the gold says of where units stand.
-struct Places {
-    sessions: BTreeMap<String, String>,
-    test: HashSet<String>,
-}
-
-impl Places {
-    fn of(gold: &Gold) -> Places {
-        let session =
-            |row: &crate::gold::GoldRow| row.session.clone().unwrap_or_else(|| row.unit.session().as_str().to_owned());
-        Places {
-            sessions: gold.rows.iter().map(|row| (row.unit.to_string(), session(row))).collect(),
-            test: (gold.rows.iter().filter(|row| row.split == Some(Split::Test)))
-                .map(|row| row.unit.to_string())
-                .collect(),
-        }
-    }
+/// The session of each unit, as the gold has it.
+fn sessions_of(gold: &Gold) -> BTreeMap<String, String> {
+    let session =
+        |row: &crate::gold::GoldRow| row.session.clone().unwrap_or_else(|| row.unit.session().as_str().to_owned());
+    gold.rows.iter().map(|row| (row.unit.to_string(), session(row))).collect()
 }
 
 /// The shared units of one field.
@@ -299,7 +290,7 @@ struct Shown<'c> {
     reference: usize,
     raters: Vec<usize>,
     items: Vec<usize>,
-    places: Places,
+    sessions: BTreeMap<String, String>,
 }
 
 impl Shown<'_> {
@@ -451,7 +442,7 @@ impl Shown<'_> {
         }
         let unit = |&item: &usize| &self.ratings().items()[item];
         let sessions: HashSet<&str> =
-            self.items.iter().filter_map(|item| self.places.sessions.get(unit(item))).map(String::as_str).collect();
+            self.items.iter().filter_map(|item| self.sessions.get(unit(item))).map(String::as_str).collect();
         if sessions.len() < self.items.len() {
             let note =
                 "McNemar's test is left out: it holds for one unit a session only, and these sessions have several";
@@ -467,19 +458,8 @@ impl Shown<'_> {
             return None;
         }
         let (from, to) = (self.right(from), self.right(to));
-        let mut changed = Changed::default();
-        for ((&item, from), to) in self.items.iter().zip(from).zip(to) {
-            if from || !to {
-                continue;
-            }
-            let unit = &self.ratings().items()[item];
-            changed.count += 1;
-            match self.places.test.contains(unit) {
-                true => changed.hidden += 1,
-                false => changed.units.push(unit.clone()),
-            }
-        }
-        Some(changed)
+        let moved = self.items.iter().zip(from.into_iter().zip(to)).filter(|(_, (from, to))| !from && *to);
+        Some(self.ask.seal.told(moved.map(|(&item, _)| self.ratings().items()[item].clone())))
     }
 
     fn against_humans(&self, margin: f64) -> Option<NonInferiority> {

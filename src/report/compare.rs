@@ -4,6 +4,7 @@ use super::plural;
 use super::terminal::{Style, TableOptions, cell, plain_table, push_lines};
 use crate::agreement::estimate::short;
 use crate::evaluation::compared::{Changed, ComparedField, ComparedPair, NonInferiority};
+use crate::evaluation::sealed::Opened;
 
 /// As many ids are printed of the units that a run mends or breaks; the JSON has all.
 const MOST_UNITS: usize = 8;
@@ -15,8 +16,8 @@ pub struct Heading<'a> {
     pub task: &'a str,
     /// `dev`, `test` or `all`.
     pub split: &'a str,
-    /// How often the test split of this gold was opened, this time included; `None` where it is not looked at.
-    pub opened: Option<usize>,
+    /// How often the test split was opened, this time included; `None` where it is not looked at.
+    pub opened: Option<Opened>,
 }
 
 /// One field's comparison as text.
@@ -54,9 +55,7 @@ pub fn comparison_table(found: &ComparedField, heading: Heading<'_>, options: Ta
         found.runs.len()
     ));
     notes.extend(found.pairs.first().and_then(|pair| pair.mcnemar_note.clone()));
-    if let Some(opened) = heading.opened {
-        notes.push(format!("the test split of this gold was opened {}", plural(opened as u64, "time")));
-    }
+    notes.extend(heading.opened.map(Opened::in_words));
     notes.dedup();
     push_lines(&mut text, "note", &notes);
     push_lines(&mut text, "warning", &found.warnings);
@@ -165,7 +164,7 @@ fn units_line(what: &str, pair: &ComparedPair, changed: Option<&Changed>) -> Str
         parts.push(format!("{} more (--json lists them)", changed.units.len() - MOST_UNITS));
     }
     if changed.hidden > 0 {
-        parts.push(format!("{} of the test split, not shown", changed.hidden));
+        parts.push(format!("{} of the test split, not shown (--show-test)", changed.hidden));
     }
     format!("{what} by {} against {}: {}\n", pair.b, pair.a, parts.join(", "))
 }

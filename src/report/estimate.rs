@@ -51,6 +51,7 @@ pub fn estimate_table(found: &RunEstimates) -> String {
         let more = if places.len() > 3 { format!(" and {} more", places.len() - 3) } else { String::new() };
         out.push_str(&format!("note: {shown}{more}: {note}\n"));
     }
+    found.notes.iter().for_each(|note| out.push_str(&format!("note: {note}\n")));
     found.warnings.iter().for_each(|warning| out.push_str(&format!("warning: {warning}\n")));
     found.assumptions.iter().for_each(|assumption| out.push_str(&format!("assumes: {assumption}\n")));
     out

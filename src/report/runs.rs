@@ -3,6 +3,7 @@
 use super::{dollars, grid, text};
 use crate::agreement::estimate::short;
 use crate::agreement::{Estimate, FieldAgreement, PairFigures};
+use crate::evaluation::leak::LeakCheck;
 use crate::run::vote::VoteSummary;
 use crate::run::{Annotation, Manifest, Status, Totals};
 use crate::summary::{Distribution, FieldSummary};
@@ -30,6 +31,11 @@ pub struct TaskSummary {
     pub reasons: Vec<Reason>,
     /// How the run agrees with gold, and the humans with one another.
     pub agreement: Vec<FieldHeadline>,
+    /// How often the test split of the gold was opened; none where it has none. Not in the file, which a repeated job leaves as it is.
+    #[serde(skip)]
+    pub test_opened: Option<usize>,
+    /// Whether the gold holds examples of the codebook; none without gold.
+    pub leaks: Option<LeakCheck>,
 }
 
 /// Why units ended in a state.

@@ -1,8 +1,8 @@
 //! The store's tables, by version of the format: making them, recognising them, bringing those of an earlier version up to date.
 //!
 //! Format 2 knows of each answer which unit it is about, and a checksum of its body; what its request was made of says more. Format 3
-//! knows by which lane an answer came, and has the journal of batch jobs. A file of an earlier format gets the new columns and tables in
-//! place; what nobody wrote down then stays null. Keys are the same in all.
+//! knows by which lane an answer came, and has the journal of batch jobs. Format 4 knows to whom single units of a test split were shown. A
+//! file of an earlier format gets the new columns and tables in place; what nobody wrote down then stays null. Keys are the same in all.
 
 use super::StoreError;
 use super::file::BUSY_TIMEOUT;
@@ -13,7 +13,7 @@ use std::path::Path;
 const APPLICATION_ID: i64 = 0x696e_7472;
 
 /// The format that this version writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 const SCHEMA: &str = "
 CREATE TABLE response (
@@ -46,7 +46,8 @@ CREATE TABLE evaluation (
     at        TEXT NOT NULL,
     metric    TEXT NOT NULL,
     value     REAL,
-    items     INTEGER NOT NULL
+    items     INTEGER NOT NULL,
+    shown_to  TEXT
 ) STRICT;
 CREATE TABLE model_fact (
     id        INTEGER PRIMARY KEY,
@@ -98,6 +99,9 @@ CREATE TABLE job_request (
 CREATE INDEX job_request_job ON job_request (job, state);
 ";
 
+/// From format 3.
+const FROM_3: &str = "ALTER TABLE evaluation ADD COLUMN shown_to TEXT;";
+
 /// From format 2.
 const FROM_2: &str = "ALTER TABLE response ADD COLUMN lane TEXT;";
 
@@ -143,8 +147,9 @@ pub(super) fn prepare(path: &Path, connection: &mut Connection) -> Result<(), St
     // Another process may have done it while we waited for the lock.
     let statements: &[&str] = match recognise(path, &transaction, None)? {
         Format::Fresh => &[SCHEMA, JOURNAL],
-        Format::Version(1) => &[FROM_1, FROM_2, JOURNAL],
-        Format::Version(2) => &[FROM_2, JOURNAL],
+        Format::Version(1) => &[FROM_1, FROM_2, JOURNAL, FROM_3],
+        Format::Version(2) => &[FROM_2, JOURNAL, FROM_3],
+        Format::Version(3) => &[FROM_3],
         Format::Version(_) => return Ok(()),
     };
     let change = |transaction: &Transaction<'_>| {

@@ -9,8 +9,8 @@ mod salvage;
 
 use super::StoreError;
 use super::file::{self, BUSY_TIMEOUT};
-use super::format::{self, Format};
-use super::row::{SUMMED, checksum};
+use super::format::{self, Format, VERSION};
+use super::row::{SUMMED, checksum, ledger_columns};
 use jiff::Timestamp;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -232,17 +232,17 @@ fn merge_attached(transaction: &Transaction<'_>, version: i64) -> rusqlite::Resu
         conflicting,
         damaged,
         missing_bytes: 0,
-        evaluations: merge_ledger(transaction)?,
+        evaluations: merge_ledger(transaction, version)?,
         facts: merge_facts(transaction)?,
     })
 }
 
 /// Two lines of a ledger that are equal in everything, the time included, are one.
-fn merge_ledger(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
-    let columns = "rater, task, field, gold_path, gold_hash, split, at, metric, value, items";
+fn merge_ledger(transaction: &Transaction<'_>, version: i64) -> rusqlite::Result<u64> {
+    let (columns, theirs) = (ledger_columns(VERSION), ledger_columns(version));
     let statement = format!(
         "INSERT INTO main.evaluation ({columns}) SELECT {columns} FROM
-         (SELECT {columns} FROM other.evaluation EXCEPT SELECT {columns} FROM main.evaluation) ORDER BY at, rater, task, field"
+         (SELECT {theirs} AS shown_to FROM other.evaluation EXCEPT SELECT {columns} FROM main.evaluation) ORDER BY at, rater, task, field"
     );
     transaction.execute(&statement, []).map(|rows| rows as u64)
 }

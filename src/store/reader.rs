@@ -4,7 +4,7 @@
 //! moment, without a lock for each, which is what makes threads fast beside one another.
 
 use super::file::BUSY_TIMEOUT;
-use super::row::{Cells, Column, columns};
+use super::row::{Cells, Column, columns, ledger_columns};
 use super::{Evaluation, ModelFact, RequestKey, StoreError, StoredResponse, file};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashSet;
@@ -125,10 +125,10 @@ impl Reader {
         let fail = |error| self.fail(error);
         let mut statement = self
             .connection
-            .prepare_cached(
-                "SELECT id, rater, task, field, gold_path, gold_hash, split, at, metric, value, items
-                 FROM evaluation WHERE task = ?1 ORDER BY id",
-            )
+            .prepare_cached(&format!(
+                "SELECT id, {} FROM evaluation WHERE task = ?1 ORDER BY id",
+                ledger_columns(self.format)
+            ))
             .map_err(fail)?;
         let mut rows = statement.query([task]).map_err(fail)?;
         let mut evaluations = Vec::new();
@@ -145,6 +145,7 @@ impl Reader {
                 metric: cells.get(Column(8, "metric"))?,
                 value: cells.get(Column(9, "value"))?,
                 items: cells.count(Column(10, "items"))?,
+                shown_to: cells.get(Column(11, "shown_to"))?,
             });
         }
         Ok(evaluations)

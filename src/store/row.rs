@@ -50,6 +50,14 @@ pub(super) fn columns(format: i64) -> &'static str {
     }
 }
 
+/// The columns of a line of the ledger in a file of `format`, without its number; what a format does not have is null.
+pub(super) fn ledger_columns(format: i64) -> &'static str {
+    match format {
+        1..=3 => "rater, task, field, gold_path, gold_hash, split, at, metric, value, items, NULL",
+        _ => "rater, task, field, gold_path, gold_hash, split, at, metric, value, items, shown_to",
+    }
+}
+
 /// What `response.request` holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -162,7 +162,7 @@ fn a_later_format_is_told() {
     drop(Store::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
     let error = Store::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 7, known: 3, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 4, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -218,8 +218,9 @@ async fn the_ledger_keeps_every_evaluation() {
         metric: "kappa".to_owned(),
         value: Some(0.79),
         items: 131,
+        shown_to: None,
     };
-    let undefined = Evaluation { value: None, ..evaluation.clone() };
+    let undefined = Evaluation { value: None, shown_to: Some("ada".to_owned()), ..evaluation.clone() };
     store.record_evaluations(vec![evaluation.clone(), undefined.clone()]).unwrap();
     store.record_evaluations(vec![evaluation.clone()]).unwrap();
     assert_eq!(store.evaluations("pushback").unwrap(), [evaluation.clone(), undefined, evaluation]);
@@ -288,7 +289,7 @@ async fn a_store_of_format_1_is_brought_up_to_date_and_loses_nothing() {
     let times: Vec<&str> = superseded.iter().map(|key| &key[64..]).collect();
     assert_eq!(times, ["#2026-11-21T13:34:25.651966283Z", "#2026-11-21T13:34:25.674285471Z"]);
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
     assert_eq!(store.put(response(1)).await.unwrap(), Kept::New);
     assert_eq!(store.get(&response(1).key).unwrap().unwrap().response, response(1));
 }
@@ -302,7 +303,7 @@ fn many_processes_may_bring_the_same_store_up_to_date() {
             store.join().unwrap().unwrap();
         }
     });
-    assert_eq!(Reader::open(&path).unwrap().format(), 3);
+    assert_eq!(Reader::open(&path).unwrap().format(), 4);
 }
 
 #[test]
@@ -373,7 +374,7 @@ async fn a_store_of_format_2_is_brought_up_to_date_and_its_answers_are_what_was_
     store.put(response(1)).await.unwrap();
     drop(store);
     let connection = Connection::open(&path).unwrap();
-    let back = "ALTER TABLE response DROP COLUMN lane; DROP TABLE job_request; DROP TABLE job; PRAGMA user_version = 2";
+    let back = "ALTER TABLE response DROP COLUMN lane; ALTER TABLE evaluation DROP COLUMN shown_to; DROP TABLE job_request; DROP TABLE job; PRAGMA user_version = 2";
     connection.execute_batch(back).unwrap();
     drop(connection);
     let reader = Reader::open(&path).unwrap();
@@ -393,4 +394,37 @@ async fn a_store_of_format_2_is_brought_up_to_date_and_its_answers_are_what_was_
     let store = Store::open(&path).unwrap();
     assert!(matches!(store.get(&response(2).key), Err(StoreError::Altered { .. })));
     assert_eq!(store.get(&response(1).key).unwrap().unwrap().response, response(1));
+}
+
+#[test]
+fn a_ledger_of_format_3_is_read_merged_and_brought_up_to_date() {
+    let (_folder, path) = place();
+    let line = |nth: i64, shown_to: Option<&str>| Evaluation {
+        rater: "openai/model-1@pushback-3fa9c1d2".to_owned(),
+        task: "pushback".to_owned(),
+        field: "label".to_owned(),
+        gold_path: "gold/pushback.csv".to_owned(),
+        gold_hash: "00".to_owned(),
+        split: "test".to_owned(),
+        at: jiff::Timestamp::from_second(1_795_000_000 + nth).unwrap(),
+        metric: "kappa".to_owned(),
+        value: Some(0.79),
+        items: 131,
+        shown_to: shown_to.map(str::to_owned),
+    };
+    Store::open(&path).unwrap().record_evaluations(vec![line(1, None), line(2, None)]).unwrap();
+    let back = "ALTER TABLE evaluation DROP COLUMN shown_to; PRAGMA user_version = 3";
+    Connection::open(&path).unwrap().execute_batch(back).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!((reader.format(), reader.evaluations("pushback").unwrap()), (3, vec![line(1, None), line(2, None)]));
+    drop(reader);
+    let other = path.with_file_name("other.db");
+    Store::open(&other).unwrap().record_evaluations(vec![line(2, None), line(3, Some("ada"))]).unwrap();
+    assert_eq!(merge::merge(&other, &path).unwrap().evaluations, 1);
+    assert_eq!(merge::merge(&path, &other).unwrap().evaluations, 1);
+    for store in [&path, &other] {
+        let mut lines = Store::open(store).unwrap().evaluations("pushback").unwrap();
+        lines.sort_by_key(|line| line.at);
+        assert_eq!(lines, [line(1, None), line(2, None), line(3, Some("ada"))]);
+    }
 }

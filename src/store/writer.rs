@@ -262,14 +262,14 @@ pub(super) fn insert_fact(transaction: &Transaction<'_>, fact: &ModelFact) -> ru
 }
 
 fn insert_evaluation(transaction: &Transaction<'_>, evaluation: &Evaluation) -> rusqlite::Result<()> {
-    let Evaluation { rater, task, field, gold_path, gold_hash, split, at, metric, value, items } = evaluation;
+    let Evaluation { rater, task, field, gold_path, gold_hash, split, at, metric, value, items, shown_to } = evaluation;
     let items = i64::try_from(*items).unwrap_or(i64::MAX);
     transaction
         .prepare_cached(
-            "INSERT INTO evaluation (rater, task, field, gold_path, gold_hash, split, at, metric, value, items)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO evaluation (rater, task, field, gold_path, gold_hash, split, at, metric, value, items, shown_to)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
-        .execute(params![rater, task, field, gold_path, gold_hash, split, at.to_string(), metric, value, items])?;
+        .execute(params![rater, task, field, gold_path, gold_hash, split, at.to_string(), metric, value, items, shown_to])?;
     Ok(())
 }
 

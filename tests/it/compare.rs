@@ -215,7 +215,7 @@ fn how_often_the_test_split_was_opened_is_told() {
     assert_eq!(compare(&project, &["cues", "later", "--split", "test"])["test_opened"], json!(1));
     assert_eq!(compare(&project, &["cues", "later"])["test_opened"], json!(2));
     let printed = project.ok(&["compare", "cues", "later", "--split", "test"]).out;
-    assert!(printed.contains("the test split of this gold was opened 3 times"), "{printed}");
+    assert!(printed.contains("note: test opened 3 times for this task"), "{printed}");
 }
 
 #[test]

@@ -50,6 +50,7 @@ mod requests;
 mod sample;
 mod samples;
 mod sessions;
+mod sealed;
 mod shard;
 mod stat;
 mod stat_correction;

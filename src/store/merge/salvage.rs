@@ -4,8 +4,8 @@ use super::lines::take;
 use super::{Merged, take_fact};
 use crate::store::StoreError;
 use crate::store::file::{self, BUSY_TIMEOUT};
-use crate::store::format::{self, Format};
-use crate::store::row::{Cells, columns};
+use crate::store::format::{self, Format, VERSION};
+use crate::store::row::{Cells, columns, ledger_columns};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params_from_iter};
 use std::path::Path;
@@ -40,7 +40,7 @@ pub(super) fn salvage(connection: &mut Connection, store: &Path, from: &Path) ->
     let all: Option<u64> =
         damaged.query_row("SELECT count(*) FROM response", [], |row| row.get(0)).ok().map(i64::cast_unsigned);
     merged.damaged = all.map_or(unreadable, |all| all.saturating_sub(read));
-    merged.evaluations = ledger(&damaged, &transaction).map_err(fail)?;
+    merged.evaluations = ledger(&damaged, version, &transaction).map_err(fail)?;
     merged.facts = facts(&damaged, &transaction).map_err(fail)?;
     transaction.commit().map_err(fail)?;
     Ok(merged)
@@ -78,15 +78,15 @@ fn last_number(damaged: &Connection, from: &Path) -> i64 {
 }
 
 /// Lines of the ledger that are not here, as far as they can be read.
-fn ledger(damaged: &Connection, transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
+fn ledger(damaged: &Connection, version: i64, transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
     let mut merged = 0;
-    let columns = "rater, task, field, gold_path, gold_hash, split, at, metric, value, items";
+    let (columns, theirs) = (ledger_columns(VERSION), ledger_columns(version));
     let statement = format!(
-        "INSERT INTO main.evaluation ({columns}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE NOT EXISTS
+        "INSERT INTO main.evaluation ({columns}) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE NOT EXISTS
          (SELECT 1 FROM main.evaluation WHERE rater = ?1 AND task = ?2 AND field = ?3 AND gold_path = ?4 AND gold_hash = ?5
-          AND split = ?6 AND at = ?7 AND metric = ?8 AND value IS ?9 AND items = ?10)"
+          AND split = ?6 AND at = ?7 AND metric = ?8 AND value IS ?9 AND items = ?10 AND shown_to IS ?11)"
     );
-    for cells in readable(damaged, &format!("SELECT {columns} FROM evaluation ORDER BY id"), 10) {
+    for cells in readable(damaged, &format!("SELECT {theirs} FROM evaluation ORDER BY id"), 11) {
         merged += transaction.prepare_cached(&statement)?.execute(params_from_iter(cells))? as u64;
     }
     Ok(merged)
