@@ -11,8 +11,10 @@
 pub mod all;
 pub mod benchmark;
 pub mod ceiling;
+pub mod cluster_sums;
 pub mod collapse;
 pub mod distribution;
+mod draw;
 pub mod estimate;
 pub mod field;
 pub mod file;

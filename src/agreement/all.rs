@@ -1,7 +1,8 @@
 //! Several raters on one field at once: the coefficients of the whole panel, resampled like those of a pair.
 
+use super::cluster_sums::{Items, Statistic, SummedSample};
 use super::estimate::{Estimate, NoInterval, Undefined, Value};
-use super::interval::{ClusterSums, Resampled, Statistic, SummedSample};
+use super::interval::Resampled;
 use super::kappa;
 use super::label_pair::{FEWEST_RARE, PairContext};
 use super::multi::{Metric, coincidences, counts, krippendorff_alpha};
@@ -166,40 +167,42 @@ fn labels(ratings: &Ratings, raters: &[usize], context: &PairContext<'_>) -> All
     let q = ratings.labels().len();
     let places = Places { q };
     let pairs = pairs_of(raters.len());
-    let mut entries = vec![];
-    for item in 0..ratings.items().len() {
-        let cluster = ratings.cluster(item);
-        let row: Vec<Option<usize>> = (raters.iter())
-            .map(|&rater| match ratings.cell(item, rater) {
-                Cell::Label(label) => Some(label),
-                _ => None,
-            })
-            .collect();
-        let counts = counts(&row, q);
+    let label = |item: usize, rater: usize| match ratings.cell(item, rater) {
+        Cell::Label(label) => Some(label),
+        _ => None,
+    };
+    let entries = |row: &[Option<usize>]| {
+        let mut entries = vec![];
+        let counts = counts(row, q);
         let m: f64 = counts.iter().sum();
         if m < 1.0 {
-            continue;
+            return entries;
         }
-        entries.push((cluster, Places::RATED, 1.0));
-        for (k, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0.0) {
-            entries.push((cluster, Places::SHARES + k, count / m));
-        }
+        entries.push((Places::RATED, 1.0));
+        let used = counts.iter().enumerate().filter(|(_, count)| **count > 0.0);
+        entries.extend(used.map(|(k, count)| (Places::SHARES + k, count / m)));
         if m < 2.0 {
-            continue;
+            return entries;
         }
-        entries.push((cluster, Places::PAIRED, 1.0));
+        entries.push((Places::PAIRED, 1.0));
         let agreeing: f64 = counts.iter().map(|count| count * (count - 1.0)).sum();
-        entries.push((cluster, Places::AGREED, agreeing / (m * (m - 1.0))));
-        for (cell, amount) in coincidences(&counts).into_iter().enumerate().filter(|(_, amount)| *amount > 0.0) {
-            entries.push((cluster, places.coincidences() + cell, amount));
-        }
+        entries.push((Places::AGREED, agreeing / (m * (m - 1.0))));
+        let coincidences = coincidences(&counts).into_iter().enumerate().filter(|(_, amount)| *amount > 0.0);
+        entries.extend(coincidences.map(|(cell, amount)| (places.coincidences() + cell, amount)));
         for (pair, &(i, j)) in pairs.iter().enumerate() {
             if let (Some(a), Some(b)) = (row[i], row[j]) {
-                entries.push((cluster, places.tables() + pair * q * q + a * q + b, 1.0));
+                entries.push((places.tables() + pair * q * q + a * q + b, 1.0));
             }
         }
+        entries
+    };
+    let mut items = Items::new(places.tables() + pairs.len() * q * q);
+    let mut row = vec![];
+    for item in 0..ratings.items().len() {
+        row.clear();
+        row.extend(raters.iter().map(|&rater| label(item, rater)));
+        items.add(ratings.cluster(item), row.as_slice(), || entries(&row));
     }
-    let width = places.tables() + pairs.len() * q * q;
     let metric = if ratings.level() == Level::Ordinal { Metric::Ordinal } else { Metric::Nominal };
     let alpha = move |sums: &[f64]| krippendorff_alpha(&sums[places.coincidences()..places.tables()], q, &metric);
     let statistics: Vec<Box<dyn Statistic>> = vec![
@@ -208,7 +211,7 @@ fn labels(ratings: &Ratings, raters: &[usize], context: &PairContext<'_>) -> All
         Box::new(move |sums: &[f64]| places.gwet_ac1(sums)),
         Box::new(move |sums: &[f64]| mean_kappa(&sums[places.tables()..], q)),
     ];
-    let sample = SummedSample { sums: ClusterSums::new(width, entries), statistics };
+    let sample = SummedSample { sums: items.sums(), statistics };
     let total = sample.sums.total();
     let resampled = Resampled::new(&sample, context.resampling);
     let rare = rare_ratings(&total[places.coincidences()..places.tables()], q, raters.len());
@@ -252,22 +255,25 @@ fn scores(ratings: &Ratings, raters: &[usize], context: &PairContext<'_>) -> All
     let values: Vec<f64> =
         items.clone().flat_map(|item| raters.iter().filter_map(move |&rater| number(item, rater))).collect();
     let centre = values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let mut entries = vec![];
+    let entries = |row: &[f64]| {
+        let (m, sum, squares) = (row.len() as f64, row.iter().sum::<f64>(), row.iter().map(|x| x * x).sum::<f64>());
+        let mut parts = vec![2.0 * (m * squares - sum * sum).max(0.0) / (m - 1.0), m, sum, squares];
+        if row.len() == k {
+            parts.extend([1.0, sum * sum, squares]);
+            parts.extend(row);
+        }
+        parts.into_iter().enumerate().collect()
+    };
+    let mut sums = Items::new(COMPLETE + 3 + k);
     let mut complete_items = 0;
     for item in items {
         let row: Vec<f64> = raters.iter().filter_map(|&rater| number(item, rater)).map(|x| x - centre).collect();
         if row.len() < 2 {
             continue;
         }
-        let (m, sum, squares) = (row.len() as f64, row.iter().sum::<f64>(), row.iter().map(|x| x * x).sum::<f64>());
-        let mut parts = vec![2.0 * (m * squares - sum * sum).max(0.0) / (m - 1.0), m, sum, squares];
-        if row.len() == k {
-            complete_items += 1;
-            parts.extend([1.0, sum * sum, squares]);
-            parts.extend(&row);
-        }
-        let cluster = ratings.cluster(item);
-        entries.extend(parts.into_iter().enumerate().map(|(place, amount)| (cluster, place, amount)));
+        complete_items += usize::from(row.len() == k);
+        let kind: Vec<u64> = row.iter().map(|x| x.to_bits()).collect();
+        sums.add(ratings.cluster(item), kind.as_slice(), || entries(&row));
     }
     let icc = |form: Icc| {
         move |sums: &[f64]| {
@@ -280,7 +286,7 @@ fn scores(ratings: &Ratings, raters: &[usize], context: &PairContext<'_>) -> All
         Box::new(icc(Icc::Agreement)),
         Box::new(icc(Icc::Consistency)),
     ];
-    let sample = SummedSample { sums: ClusterSums::new(COMPLETE + 3 + k, entries), statistics };
+    let sample = SummedSample { sums: sums.sums(), statistics };
     let resampled = Resampled::new(&sample, context.resampling);
     let estimate = |place: usize| resampled.estimate(place, context.unit());
     AllScores { krippendorff_alpha: estimate(0), icc_a1: estimate(1), icc_c1: estimate(2), complete_items }

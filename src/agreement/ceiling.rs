@@ -1,8 +1,9 @@
 //! How well a model agrees with humans, against how well humans agree with one another, on the same items.
 
 use super::all::{mean_kappa, pairs_of};
+use super::cluster_sums::{Items, Statistic, SummedSample};
 use super::estimate::{Estimate, Undefined, Value};
-use super::interval::{ClusterSums, Resampled, Statistic, SummedSample};
+use super::interval::Resampled;
 use super::label_pair::PairContext;
 use super::ratings::{Cell, Level, Ratings};
 use super::score::{Icc, MOMENTS, Moments};
@@ -95,19 +96,30 @@ pub fn ceiling_sample(rows: &[CeilingRow], humans: usize, labels: Option<usize>)
         human_pairs.iter().copied().chain((0..humans).map(|human| (human, humans))).collect();
     let centre = mean_score(rows);
     let block = labels.map_or(MOMENTS, |q| q * q);
-    let mut entries = vec![];
-    for row in rows {
+    let entries = |cells: &[Cell]| {
+        let mut entries = vec![];
         for (pair, &(a, b)) in pairs.iter().enumerate() {
             let start = pair * block;
-            match (row.cells[a], row.cells[b], labels) {
-                (Cell::Label(a), Cell::Label(b), Some(q)) => entries.push((row.cluster, start + a * q + b, 1.0)),
-                (Cell::Number(a), Cell::Number(b), None) => entries.extend(
-                    (Moments::item(a - centre, b - centre).into_iter().enumerate())
-                        .map(|(place, amount)| (row.cluster, start + place, amount)),
-                ),
+            match (cells[a], cells[b], labels) {
+                (Cell::Label(a), Cell::Label(b), Some(q)) => entries.push((start + a * q + b, 1.0)),
+                (Cell::Number(a), Cell::Number(b), None) => {
+                    let moments = Moments::item(a - centre, b - centre).into_iter().enumerate();
+                    entries.extend(moments.map(|(place, amount)| (start + place, amount)));
+                }
                 _ => {}
             }
         }
+        entries
+    };
+    let answer = |cell: &Cell| match cell {
+        Cell::Label(label) => Some(*label as u64),
+        Cell::Number(number) => Some(number.to_bits()),
+        Cell::Missing | Cell::Invalid => None,
+    };
+    let mut items = Items::new(pairs.len() * block);
+    for row in rows {
+        let kind: Vec<Option<u64>> = row.cells.iter().map(answer).collect();
+        items.add(row.cluster, kind.as_slice(), || entries(&row.cells));
     }
     let split = human_pairs.len() * block;
     let mean = move |sums: &[f64]| labels.map_or_else(|| mean_icc(sums), |q| mean_kappa(sums, q));
@@ -116,7 +128,7 @@ pub fn ceiling_sample(rows: &[CeilingRow], humans: usize, labels: Option<usize>)
         Box::new(move |sums: &[f64]| mean(&sums[split..])),
         Box::new(move |sums: &[f64]| Ok(mean(&sums[split..])? - mean(&sums[..split])?)),
     ];
-    SummedSample { sums: ClusterSums::new(pairs.len() * block, entries), statistics }
+    SummedSample { sums: items.sums(), statistics }
 }
 
 fn mean_score(rows: &[CeilingRow]) -> f64 {

@@ -5,13 +5,12 @@
 //!
 //! A [`Sample`] gives its statistics for any multiplicities of its clusters; from that follow the jackknife (each cluster once
 //! weighted 0), the bootstrap (multinomial weights) and BCa. Most statistics are functions of sums over items (a q × q table of
-//! counts, moments): [`SummedSample`] keeps one sparse vector of sums per cluster and the statistics as [`Statistic`]s of the total,
-//! so that a replicate costs a weighted sum and not a pass over rows. The difference of two statistics is a statistic too.
+//! counts, moments): [`SummedSample`](super::cluster_sums::SummedSample) keeps the sums by cluster, so that a replicate costs a weighted sum
+//! and not a pass over rows. The difference of two statistics is a statistic too.
 
 use super::distribution::{CONFIDENCE, normal_cdf, normal_quantile, t_quantile, upper};
+use super::draw::{self, Draws};
 use super::estimate::{Estimate, NoInterval, Value};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use rayon::prelude::*;
 
 /// Replicates if nobody says otherwise.
@@ -41,148 +40,52 @@ impl Default for Resampling {
     }
 }
 
-/// Data drawn by clusters, with the statistics computed from it.
+/// Data drawn by clusters, with the statistics computed from it. Clusters that hold the same may be of one kind; the numbers are as if each
+/// were by itself.
 pub trait Sample: Sync {
-    /// Number of clusters.
-    fn clusters(&self) -> usize;
+    /// How many clusters there are of each kind.
+    fn kinds(&self) -> &[u32];
 
-    /// All statistics, in a fixed order, when cluster g is in the data `weights[g]` times.
+    /// All statistics, in a fixed order, when there are `weights[k]` clusters of kind k in the data.
     fn values(&self, weights: &[u32]) -> Vec<Value>;
 
-    /// All statistics with each cluster left out in turn.
+    /// All statistics with one cluster of each kind left out in turn.
     fn leave_one_out(&self) -> Vec<Vec<Value>> {
-        let all = vec![1; self.clusters()];
-        (0..self.clusters())
+        (0..self.kinds().len())
             .into_par_iter()
             .map_init(
-                || all.clone(),
-                |weights, g| {
-                    weights[g] = 0;
+                || self.kinds().to_vec(),
+                |weights, kind| {
+                    weights[kind] -= 1;
                     let values = self.values(weights);
-                    weights[g] = 1;
+                    weights[kind] += 1;
                     values
                 },
             )
             .collect()
     }
-}
 
-/// A function of sums over items.
-pub trait Statistic: Send + Sync {
-    /// The value for a data set whose items sum to `sums`.
-    fn value(&self, sums: &[f64]) -> Value;
-}
-
-impl<F: Fn(&[f64]) -> Value + Send + Sync> Statistic for F {
-    fn value(&self, sums: &[f64]) -> Value {
-        self(sums)
+    /// All statistics of each bootstrap replicate: as many clusters as there are, drawn with replacement.
+    fn replicates(&self, resampling: Resampling) -> Vec<Vec<Value>> {
+        replicates_by_weights(self, resampling)
     }
 }
 
-/// Sums over items kept by cluster: one sparse vector of `width` numbers each.
-#[derive(Debug, Clone)]
-pub struct ClusterSums {
-    width: usize,
-    starts: Vec<usize>,
-    places: Vec<u32>,
-    amounts: Vec<f64>,
-}
-
-impl ClusterSums {
-    /// The sums of `entries` (cluster, place, amount), places below `width`. Clusters without an entry do not count.
-    ///
-    /// # Panics
-    /// If a place is not below `width`.
-    pub fn new(width: usize, mut entries: Vec<(usize, usize, f64)>) -> ClusterSums {
-        entries.sort_by_key(|&(cluster, place, _)| (cluster, place));
-        let mut sums = ClusterSums { width, starts: vec![], places: vec![], amounts: vec![] };
-        let mut last = None;
-        for (cluster, place, amount) in entries {
-            assert!(place < width, "a place lies within the width");
-            if last == Some((cluster, place)) {
-                if let Some(sum) = sums.amounts.last_mut() {
-                    *sum += amount;
-                }
-                continue;
-            }
-            if last.is_none_or(|(before, _)| before != cluster) {
-                sums.starts.push(sums.places.len());
-            }
-            sums.places.push(place as u32);
-            sums.amounts.push(amount);
-            last = Some((cluster, place));
-        }
-        sums.starts.push(sums.places.len());
-        sums
-    }
-
-    /// Number of clusters that hold something.
-    pub fn clusters(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    /// Sums over everything.
-    pub fn total(&self) -> Vec<f64> {
-        self.weighted(&vec![1; self.clusters()])
-    }
-
-    fn add(&self, cluster: usize, weight: f64, target: &mut [f64]) {
-        let range = self.starts[cluster]..self.starts[cluster + 1];
-        for (&place, &amount) in self.places[range.clone()].iter().zip(&self.amounts[range]) {
-            target[place as usize] += weight * amount;
-        }
-    }
-
-    fn weighted(&self, weights: &[u32]) -> Vec<f64> {
-        let mut total = vec![0.0; self.width];
-        for (cluster, &weight) in weights.iter().enumerate() {
-            if weight > 0 {
-                self.add(cluster, f64::from(weight), &mut total);
-            }
-        }
-        total
-    }
-}
-
-/// A sample whose statistics are functions of sums.
-pub struct SummedSample<'a> {
-    /// The sums by cluster.
-    pub sums: ClusterSums,
-    /// The statistics.
-    pub statistics: Vec<Box<dyn Statistic + 'a>>,
-}
-
-impl SummedSample<'_> {
-    fn evaluate(&self, sums: &[f64]) -> Vec<Value> {
-        self.statistics.iter().map(|statistic| statistic.value(sums)).collect()
-    }
-}
-
-impl Sample for SummedSample<'_> {
-    fn clusters(&self) -> usize {
-        self.sums.clusters()
-    }
-
-    fn values(&self, weights: &[u32]) -> Vec<Value> {
-        self.evaluate(&self.sums.weighted(weights))
-    }
-
-    fn leave_one_out(&self) -> Vec<Vec<Value>> {
-        let total = self.sums.total();
-        let without = |cluster| {
-            let mut rest = total.clone();
-            self.sums.add(cluster, -1.0, &mut rest);
-            self.evaluate(&rest)
-        };
-        (0..self.clusters()).map(without).collect()
-    }
+/// Replicates of a sample that knows no quicker way than weights.
+pub(super) fn replicates_by_weights(sample: &(impl Sample + ?Sized), resampling: Resampling) -> Vec<Vec<Value>> {
+    let draws = Draws::new(sample.kinds());
+    let empty = || vec![0; sample.kinds().len()];
+    draw::replicates(&draws, resampling, empty, |weights| weights.fill(0), |weights| sample.values(weights))
 }
 
 /// A sample, its leave-one-out values and its bootstrap replicates.
 #[derive(Debug, Clone)]
 pub struct Resampled {
+    /// How many clusters there are of each kind.
+    kinds: Vec<u32>,
     clusters: usize,
     values: Vec<Value>,
+    /// By kind of the cluster that is left out.
     leave_one_out: Vec<Vec<Value>>,
     replicates: Vec<Vec<Value>>,
 }
@@ -190,21 +93,22 @@ pub struct Resampled {
 impl Resampled {
     /// Resamples. The bootstrap is left out below [`FEWEST_BOOTSTRAP_CLUSTERS`] clusters, where it would not be used.
     pub fn new(sample: &dyn Sample, resampling: Resampling) -> Resampled {
-        let clusters = sample.clusters();
-        let values = sample.values(&vec![1; clusters]);
+        let kinds = sample.kinds().to_vec();
+        let clusters = kinds.iter().map(|&count| count as usize).sum();
+        let values = sample.values(&kinds);
         let leave_one_out = if clusters > 1 { sample.leave_one_out() } else { vec![] };
         let replicates = match clusters < FEWEST_BOOTSTRAP_CLUSTERS {
             true => vec![],
-            false => bootstrap(sample, resampling),
+            false => sample.replicates(resampling),
         };
-        Resampled { clusters, values, leave_one_out, replicates }
+        Resampled { kinds, clusters, values, leave_one_out, replicates }
     }
 
     /// Resamples, with the bootstrap however few clusters there are: for those who ask for it by name.
     pub fn with_bootstrap(sample: &dyn Sample, resampling: Resampling) -> Resampled {
         let mut resampled = Resampled::new(sample, Resampling { replicates: 0, ..resampling });
         if resampled.clusters > 1 {
-            resampled.replicates = bootstrap(sample, resampling);
+            resampled.replicates = sample.replicates(resampling);
         }
         resampled
     }
@@ -219,19 +123,22 @@ impl Resampled {
         self.clusters
     }
 
-    fn left_out(&self, statistic: usize) -> Option<Vec<f64>> {
+    /// The value without a cluster of each kind, and how many clusters are of that kind.
+    fn left_out(&self, statistic: usize) -> Option<Vec<(f64, f64)>> {
         if self.leave_one_out.is_empty() {
             return None;
         }
-        self.leave_one_out.iter().map(|values| values[statistic].ok()).collect()
+        let values = self.leave_one_out.iter().zip(&self.kinds);
+        values.map(|(values, &count)| Some((values[statistic].ok()?, f64::from(count)))).collect()
     }
 
     /// Cluster jackknife: SE² = (G − 1)/G Σ_g (θ_(−g) − θ̄)². None if the statistic is undefined without some cluster.
     pub fn jackknife_se(&self, statistic: usize) -> Option<f64> {
         let left_out = self.left_out(statistic)?;
-        let g = left_out.len() as f64;
-        let mean = left_out.iter().sum::<f64>() / g;
-        Some(((g - 1.0) / g * left_out.iter().map(|x| (x - mean).powi(2)).sum::<f64>()).sqrt())
+        let g = self.clusters as f64;
+        let mean = left_out.iter().map(|(x, count)| count * x).sum::<f64>() / g;
+        let squares: f64 = left_out.iter().map(|(x, count)| count * (x - mean).powi(2)).sum();
+        Some(((g - 1.0) / g * squares).sqrt())
     }
 
     /// θ ± t_{G−1} times the jackknife's standard error.
@@ -302,8 +209,8 @@ impl Resampled {
         let below = drawn.partition_point(|&x| x < value) as f64;
         let up_to = drawn.partition_point(|&x| x <= value) as f64;
         let z0 = normal_quantile((below + up_to) / 2.0 / drawn.len() as f64);
-        let mean = left_out.iter().sum::<f64>() / left_out.len() as f64;
-        let power = |p: i32| left_out.iter().map(|x| (mean - x).powi(p)).sum::<f64>();
+        let mean = left_out.iter().map(|(x, count)| count * x).sum::<f64>() / self.clusters as f64;
+        let power = |p: i32| left_out.iter().map(|(x, count)| count * (mean - x).powi(p)).sum::<f64>();
         let acceleration = power(3) / (6.0 * power(2).powf(1.5));
         if !z0.is_finite() || !acceleration.is_finite() {
             return Err(NoInterval::Degenerate);
@@ -351,38 +258,6 @@ impl Resampled {
                 Ok(ends) => Estimate::with_interval(value, se, ends, format!("{unit} jackknife, t")),
                 Err(reason) => Estimate::without_interval(value, reason),
             },
-        }
-    }
-}
-
-fn bootstrap(sample: &dyn Sample, resampling: Resampling) -> Vec<Vec<Value>> {
-    let clusters = sample.clusters();
-    let generator = ChaCha8Rng::seed_from_u64(resampling.seed);
-    (0..resampling.replicates)
-        .into_par_iter()
-        .map_init(
-            || vec![0_u32; clusters],
-            |weights, replicate| {
-                let mut generator = generator.clone();
-                generator.set_stream(u64::from(replicate));
-                weights.fill(0);
-                for _ in 0..clusters {
-                    weights[below(&mut generator, clusters as u32) as usize] += 1;
-                }
-                sample.values(weights)
-            },
-        )
-        .collect()
-}
-
-/// A uniform number below `bound` by widening multiplication with rejection (Lemire 2019); written out so that results do not
-/// change with a library's choice of algorithm.
-fn below(generator: &mut ChaCha8Rng, bound: u32) -> u32 {
-    let threshold = bound.wrapping_neg() % bound;
-    loop {
-        let product = u64::from(generator.next_u32()) * u64::from(bound);
-        if product as u32 >= threshold {
-            return (product >> 32) as u32;
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Two raters on one field of labels: every coefficient with its interval, the confusion matrix, and what each label's figures are.
 
+use super::cluster_sums::{ClusterSums, Statistic, SummedSample};
 use super::distribution::wilson;
 use super::estimate::{Estimate, NoInterval, Undefined, Value};
-use super::interval::{ClusterSums, FEWEST_CLUSTERS, Resampled, Resampling, Statistic, SummedSample};
+use super::interval::{FEWEST_CLUSTERS, Resampled, Resampling};
 use super::kappa::{self, Chance, Weights};
 use super::margins::{self, StuartMaxwell};
 use super::table::{Confusion, PerLabel, Table, TableView, macro_f1, per_label};
@@ -219,14 +220,15 @@ pub fn label_agreement(rows: &[LabelRow], labels: &[String], context: &PairConte
 }
 
 fn resample(rows: &[LabelRow], q: usize, coefficients: &[Coefficient], resampling: Resampling) -> Resampled {
-    let entries = rows.iter().map(|row| (row.cluster, row.a * q + row.b, 1.0)).collect();
+    let cells: Vec<Vec<(usize, f64)>> = (0..q * q).map(|cell| vec![(cell, 1.0)]).collect();
+    let items = rows.iter().map(|row| (row.cluster, row.a * q + row.b)).collect();
     let statistics = (coefficients.iter())
         .map(|coefficient| {
             let statistic = move |sums: &[f64]| coefficient.of(TableView { labels: q, counts: sums });
             Box::new(statistic) as Box<dyn Statistic>
         })
         .collect();
-    Resampled::new(&SummedSample { sums: ClusterSums::new(q * q, entries), statistics }, resampling)
+    Resampled::new(&SummedSample { sums: ClusterSums::of_items(q * q, &cells, items), statistics }, resampling)
 }
 
 /// A coefficient as reported, with the cases in which the resampled interval would mislead taken first.

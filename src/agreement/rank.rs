@@ -6,7 +6,8 @@ use super::interval::Sample;
 /// Two raters' scores on items that lie in clusters, prepared for rank correlations under any weights of the clusters.
 #[derive(Debug, Clone)]
 pub struct RankSample {
-    clusters: usize,
+    /// How many clusters there are of each kind: each is by itself.
+    kinds: Vec<u32>,
     /// (cluster, rank of x among its values, rank of y), by x.
     rows: Vec<(usize, usize, usize)>,
     x_values: usize,
@@ -28,7 +29,7 @@ impl RankSample {
             (scores.iter()).map(|&(cluster, x, y)| (cluster, code(&x_values, x), code(&y_values, y))).collect();
         rows.sort_unstable_by_key(|&(cluster, x, y)| (x, y, cluster));
         RankSample {
-            clusters: scores.iter().map(|row| row.0 + 1).max().unwrap_or(0),
+            kinds: vec![1; scores.iter().map(|row| row.0 + 1).max().unwrap_or(0)],
             rows,
             x_values: x_values.len(),
             y_values: y_values.len(),
@@ -89,8 +90,8 @@ impl RankSample {
 
     /// Two-sided p of τ-b by the normal approximation with the tie correction (Kendall 1970), as for large samples.
     pub fn kendall_p(&self) -> Value {
-        let weights = vec![1; self.clusters];
-        let (x, y) = self.margins(&weights);
+        let weights = &self.kinds;
+        let (x, y) = self.margins(weights);
         check(&x, &y)?;
         let n: f64 = x.iter().sum();
         let sum = |counts: &[f64], term: &dyn Fn(f64) -> f64| counts.iter().map(|&count| term(count)).sum::<f64>();
@@ -102,7 +103,7 @@ impl RankSample {
         if n > 2.0 {
             variance += sum(&x, &triples) * sum(&y, &triples) / (9.0 * triples(n));
         }
-        Ok(super::distribution::normal_two_sided(self.concordance(&weights) / variance.sqrt()))
+        Ok(super::distribution::normal_two_sided(self.concordance(weights) / variance.sqrt()))
     }
 }
 
@@ -129,8 +130,8 @@ fn mid_ranks(counts: &[f64]) -> Vec<f64> {
 }
 
 impl Sample for RankSample {
-    fn clusters(&self) -> usize {
-        self.clusters
+    fn kinds(&self) -> &[u32] {
+        &self.kinds
     }
 
     /// Spearman's ρ, then Kendall's τ-b.

@@ -3,9 +3,10 @@
 //! Where items are independent, the classical interval is given if there is one; where they lie in sessions, or there is none, sessions
 //! (items) are resampled. `method` says which.
 
+use super::cluster_sums::{Items, Statistic, SummedSample};
 use super::distribution::{CONFIDENCE, UPPER, t_quantile};
 use super::estimate::{Estimate, NoInterval, Value};
-use super::interval::{ClusterSums, Resampled, Resampling, Statistic, SummedSample};
+use super::interval::{Resampled, Resampling};
 use super::label_pair::PairContext;
 use super::rank::RankSample;
 use super::score::{Anova, Icc, MOMENTS, Moments};
@@ -180,12 +181,12 @@ pub fn score_agreement(rows: &[ScoreRow], context: &PairContext<'_>) -> ScoreAgr
 
 /// Moments and the uses of b's commonest score by cluster, and the statistics of them.
 fn resample_moments(rows: &[ScoreRow], centre: f64, mode: Option<f64>, resampling: Resampling) -> Resampled {
-    let mut entries = Vec::with_capacity(rows.len() * (MOMENTS + 1));
+    let mut items = Items::new(MOMENTS + 1);
     for row in rows {
-        for (place, amount) in Moments::item(row.a - centre, row.b - centre).into_iter().enumerate() {
-            entries.push((row.cluster, place, amount));
-        }
-        entries.push((row.cluster, MOMENTS, f64::from(mode == Some(row.b))));
+        items.add(row.cluster, &(row.a.to_bits(), row.b.to_bits()), || {
+            let moments = Moments::item(row.a - centre, row.b - centre).into_iter();
+            moments.chain([f64::from(mode == Some(row.b))]).enumerate().collect()
+        });
     }
     let mut statistics: Vec<Box<dyn Statistic>> = vec![];
     for statistic in STATISTICS {
@@ -194,7 +195,7 @@ fn resample_moments(rows: &[ScoreRow], centre: f64, mode: Option<f64>, resamplin
     statistics.push(Box::new(|sums: &[f64]| {
         if sums[0] > 0.0 { Ok(sums[MOMENTS] / sums[0]) } else { Err(super::estimate::Undefined::NoItems) }
     }));
-    Resampled::new(&SummedSample { sums: ClusterSums::new(MOMENTS + 1, entries), statistics }, resampling)
+    Resampled::new(&SummedSample { sums: items.sums(), statistics }, resampling)
 }
 
 /// The rows with clusters numbered from 0 without gaps, in the order of the clusters' numbers.

@@ -2,8 +2,9 @@
 //!
 //! Each set that occurs is a label of its own for [`super::ratings`]; here the sets are taken apart again.
 
+use super::cluster_sums::{ClusterSums, Statistic, SummedSample};
 use super::estimate::{Estimate, Undefined, Value};
-use super::interval::{ClusterSums, Resampled, Statistic, SummedSample};
+use super::interval::Resampled;
 use super::label_pair::{LabelRow, PairContext};
 use serde::Serialize;
 

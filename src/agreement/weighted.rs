@@ -1,8 +1,9 @@
 //! Agreement on items that were drawn with unequal probabilities: each item counts 1/π, so that the figures are those of what it was drawn
 //! from. Sessions are resampled with the weights of their items.
 
+use super::cluster_sums::{ClusterSums, SummedSample};
 use super::estimate::Estimate;
-use super::interval::{ClusterSums, Resampled, Resampling, SummedSample};
+use super::interval::{Resampled, Resampling};
 use super::kappa;
 use super::table::TableView;
 use serde::Serialize;

@@ -3,9 +3,10 @@
 //! Pairing pays: an item that is hard for one rater is hard for the other, and that part of the chance cancels in the difference.
 
 use super::shared::{Metric, Shared};
+use crate::agreement::cluster_sums::{ClusterSums, Statistic, SummedSample};
 use crate::agreement::estimate::{Estimate, Undefined};
 use crate::agreement::influence::{cluster_sums, independent_se, linearised_se};
-use crate::agreement::interval::{ClusterSums, Resampled, Resampling, Statistic, SummedSample};
+use crate::agreement::interval::{Resampled, Resampling};
 
 /// The pairs (earlier, later) of `raters` raters, in the order in which their differences are resampled.
 pub fn pairs(raters: usize) -> Vec<(usize, usize)> {

@@ -2,8 +2,9 @@
 //! answers are wrong?
 
 use super::places;
+use crate::agreement::cluster_sums::{ClusterSums, Statistic, SummedSample};
 use crate::agreement::estimate::{Estimate, Undefined};
-use crate::agreement::interval::{ClusterSums, Resampled, Resampling, Statistic, SummedSample};
+use crate::agreement::interval::{Resampled, Resampling};
 use crate::agreement::ratings::{Cell, Ratings};
 use crate::confidence::Judged;
 use crate::confidence::calibration::{
