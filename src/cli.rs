@@ -5,12 +5,14 @@ pub mod cache;
 pub mod compare;
 pub mod sample;
 pub mod estimate;
+pub mod label;
 pub mod sessions;
 
 pub use batch::{Batch, BatchVerb};
 pub use cache::{Cache, CacheVerb};
 pub use compare::Compare;
 pub use estimate::Estimate;
+pub use label::Label;
 pub use sample::{By, Sample};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
@@ -38,6 +40,7 @@ Judge
   stat NAME [FILE]   one statistic of a ratings file, as a JSON object; --list names them
 Conclude
   sample TASK        what humans should label next, drawn with known probabilities; the split into dev and test
+  label TASK         the page on which people label, beside the codebook's definitions
   estimate RUN       shares and means of a run, corrected by gold for the errors of its model; differences of groups
 
 {options}{after-help}";
@@ -132,6 +135,15 @@ pub enum Verb {
         interrater sample pushback --by disagreement:RUN,RUN\n  interrater sample pushback --plan kappa=0.7,halfwidth=0.1,per-session=8,icc=0.1"
     )]
     Sample(Sample),
+    /// Label units by hand, on a page that this machine serves.
+    ///
+    /// The page shows what a model would see of a unit, the codebook's definitions, and a key for every label. Answers go into the gold file,
+    /// a row a unit, under the rater's name; other rows are left alone, and no other rater's answer is shown.
+    #[command(
+        after_help = "Examples:\n  interrater sample pushback --size 100 && interrater label pushback --rater ada\n  \
+        interrater label success --rater ada --sessions ~/.claude/projects --open-browser"
+    )]
+    Label(Label),
     /// Shares and means of a run, corrected by gold for the errors of the model that labelled it, with intervals; by groups, with differences.
     #[command(
         after_help = "Examples:\n  interrater estimate RUN\n  interrater estimate RUN --by model --collapse binary --split test\n  \

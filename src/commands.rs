@@ -12,6 +12,7 @@ mod evaluating;
 mod grouping;
 mod groups;
 pub mod init;
+pub mod label;
 pub mod pager;
 pub mod progress;
 pub mod runs;
@@ -273,6 +274,19 @@ pub enum UsageError {
     #[error("there are no units of task `{0}` to draw from")]
     #[diagnostic(help("`interrater sessions` shows how many prompts the sessions have"))]
     NothingToDraw(String),
+    /// There is nothing to label.
+    #[error("there are no units of task `{0}` to label")]
+    #[diagnostic(help("`interrater sessions` shows which sessions are here; --sessions names others"))]
+    NothingToLabel(String),
+    /// The page's address is not free.
+    #[error("cannot listen at {address}: {source}")]
+    #[diagnostic(help("leave --port out, and any free port is taken"))]
+    CannotListen {
+        /// The address asked for.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A run was named twice.
     #[error("run `{0}` is named twice")]
     #[diagnostic(help("name two runs or more, each once"))]

@@ -2,10 +2,14 @@
 //!
 //! One row is one rater's answer on one unit: `unit,rater,<one column a field>[,session][,split][,probability][,stratum][,note][,date]`.
 //! Rater `gold` is the adjudicated answer. An empty cell is missing. A cell of shares is `part=percent;part=percent;…`, a cell of
-//! several labels or criteria likewise separated by `;`.
+//! several labels or criteria likewise separated by `;`, and `;` alone is none of several labels. [`file`] changes single rows of it.
 
-use crate::answer;
-use crate::codebook::{Codebook, Field, FieldKind, UnitKind};
+pub mod cell;
+pub mod edit;
+pub mod file;
+pub mod journal;
+
+use crate::codebook::{Codebook, FieldKind, UnitKind};
 use crate::sheet::{Lines, reason, unclosed_quote, without_mark};
 use crate::unit::UnitId;
 use miette::Diagnostic;
@@ -254,7 +258,7 @@ impl Reader<'_> {
             if text.is_empty() {
                 continue;
             }
-            let value = parse_cell(field, text).map_err(|problem| {
+            let value = cell::parse(field, text).map_err(|problem| {
                 let message = format!("rater `{rater}`, unit `{unit}`: field `{}` {problem}", field.name);
                 self.cell(line, message, "correct the cell, or leave it empty if it is missing")
             })?;
@@ -295,43 +299,6 @@ impl Reader<'_> {
     fn csv_error(&self, error: &csv::Error, line: u64) -> GoldError {
         GoldError::Csv { path: self.path.to_owned(), line, message: reason(error) }
     }
-}
-
-/// A cell's value. Unlike a model's, a gold score may be a fraction: it can be the mean of two humans.
-fn parse_cell(field: &Field, text: &str) -> Result<Value, String> {
-    let pairs = || -> Result<Map<String, Value>, String> {
-        let mut pairs = Map::new();
-        for pair in text.split(';') {
-            let (name, value) =
-                pair.split_once('=').ok_or_else(|| format!("is `{text}`; expected name=value;name=value"))?;
-            let value = serde_json::from_str(value.trim()).map_err(|_| format!("has `{pair}`, which is no value"))?;
-            if pairs.insert(name.trim().to_owned(), value).is_some() {
-                return Err(format!("has `{}` twice", name.trim()));
-            }
-        }
-        Ok(pairs)
-    };
-    let value = match &field.kind {
-        FieldKind::Text => return Ok(Value::String(text.to_owned())),
-        FieldKind::Label(_) => Value::String(text.to_owned()),
-        FieldKind::Labels(_) => text.split(';').map(|label| Value::String(label.trim().to_owned())).collect(),
-        FieldKind::Score(score) => {
-            let number: f64 = text.parse().map_err(|_| format!("is `{text}`, which is no number"))?;
-            if !(score.min as f64..=score.max as f64).contains(&number) {
-                return Err(format!("is {text}; it must be from {} to {}", score.min, score.max));
-            }
-            return Ok(Value::from(number));
-        }
-        FieldKind::Number => {
-            text.parse::<f64>().map(Value::from).map_err(|_| format!("is `{text}`, which is no number"))?
-        }
-        FieldKind::Flag { .. } => {
-            serde_json::from_str(text).map_err(|_| format!("is `{text}`; expected true or false"))?
-        }
-        FieldKind::Shares(_) | FieldKind::Criteria(_) => Value::Object(pairs()?),
-        FieldKind::Evidence => return Err("cannot be in a gold file".to_owned()),
-    };
-    answer::check(field, value)
 }
 
 #[cfg(test)]

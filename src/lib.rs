@@ -27,6 +27,8 @@
 //! | how many units are labelled, and which | [`planning`] |
 //! | what `stat` computes on a ratings file | [`stat`], one file a family |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
+//! | how people label and decide; what is written into a gold file | [`labelling`], [`gold::file`] |
+//! | the labelling page | [`page`], `src/page/assets/` |
 //! | tables on the terminal | [`report`] |
 //! | tables in files for other programs | [`export`], [`frame`] |
 
@@ -67,4 +69,6 @@ pub mod config;
 pub mod evaluation;
 pub mod estimate;
 pub mod summary;
+pub mod labelling;
+pub mod page;
 pub mod cli;

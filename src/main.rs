@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Verb::Batch(args) => commands::batch::run(&args, &common),
         Verb::Cache(args) => commands::cache::run(&args, &common),
         Verb::Compare(args) => commands::compare::run(&args, &common),
+        Verb::Label(args) => commands::label::run(&args, &common),
         Verb::Sample(args) => commands::sample::run(&args, &common),
         Verb::Agree(args) => commands::agree::run(&args, &common),
         Verb::Estimate(args) => commands::estimate::run(&args, &common),

@@ -155,6 +155,27 @@ impl Prompter {
         Ok(Prompt { system, parts: parts(&blocks), schema: fixed.schema.clone() })
     }
 
+    /// What the template puts behind the material in the same block, such as counts over the session, without the marks of fences; `None`
+    /// where there is nothing. A person who labels by the codebook's definitions sees it as a model does.
+    pub fn beside(
+        &self,
+        task: &str,
+        session: &Session,
+        unit: &Unit,
+        material: &Material,
+    ) -> Result<Option<String>, CodebookError> {
+        let fixed = self.fixed(task)?;
+        let (_, blocks) = self.blocks(fixed, unit_context(&fixed.codebook, session, unit, material))?;
+        let behind = blocks.iter().find_map(|block| {
+            let (_, behind) = block.split_once(&material.open)?;
+            behind.split_once(&material.close).map(|(_, behind)| behind.replace(BRANCH, ""))
+        });
+        let lines = behind.iter().flat_map(|behind| behind.lines());
+        let lines: Vec<&str> = lines.filter(|line| *line != material.open && *line != material.close).collect();
+        let text = lines.join("\n").trim().to_owned();
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
     /// The prompt for several prompts of `session`, which the material shows as its targets.
     pub fn render_group(&self, task: &str, units: &[Unit], material: &Material) -> Result<Prompt, CodebookError> {
         let fixed = self.fixed(task)?;

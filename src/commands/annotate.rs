@@ -197,8 +197,9 @@ fn outlive_file_limits() {
 #[cfg(not(unix))]
 fn outlive_file_limits() {}
 
+/// Waits for Ctrl-C, or for being told to end.
 #[cfg(unix)]
-async fn told_to_end() {
+pub async fn told_to_end() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {
@@ -209,8 +210,9 @@ async fn told_to_end() {
     }
 }
 
+/// Waits for Ctrl-C.
 #[cfg(not(unix))]
-async fn told_to_end() {
+pub async fn told_to_end() {
     drop(tokio::signal::ctrl_c().await);
 }
 

@@ -1,0 +1,15 @@
+//! What people do with units: label them. Takes codebook, units, sessions and the gold file; knows no
+//! terminal and no browser, which are two ways to the same desk.
+//!
+//! ```text
+//! pile (which units) ─ shelf (their sessions, read when needed) ─ sight (what the rater sees)
+//! codebook ─ question (the form) ─ desk (one rater's answers) ─ gold file and its journal
+//! ```
+//!
+//! A [`desk::Desk`] holds one rater's rows and never those of another: nothing that is made of it can show them.
+
+pub mod desk;
+pub mod pile;
+pub mod question;
+pub mod shelf;
+pub mod sight;

@@ -1,0 +1,100 @@
+// The form: the codebook's fields in their order, evidence, a note, and what can be done with them.
+
+import { field } from "./fields.js";
+import { bind } from "./keys.js";
+import { alarm, button, key, make, say, words } from "./make.js";
+import { selected } from "./material.js";
+
+function evidenceField(form, change) {
+  let cited = [];
+  const list = make("ol", { class: "cited" });
+  const draw = () =>
+    list.replaceChildren(
+      ...cited.map((one, at) =>
+        make(
+          "li",
+          { data: { event: one.event } },
+          make("span", { class: "event-number" }, `[${one.event}]`),
+          make("q", {}, one.quote),
+          one.found === false && make("span", { class: "wrong" }, "not in the transcript"),
+          make("button", { type: "button", class: "remove", "aria-label": `remove “${one.quote.slice(0, 40)}”`, click: () => remove(at) }, "×"),
+        ),
+      ),
+    );
+  const remove = (at) => {
+    cited.splice(at, 1);
+    draw();
+    change();
+  };
+  const add = () => {
+    const { event, quote, trouble } = selected();
+    if (trouble) return alarm(trouble);
+    alarm("");
+    cited.push({ event, quote });
+    document.getSelection().removeAllRanges();
+    draw();
+    change();
+    say(`evidence of event ${event} added`);
+  };
+  return {
+    form,
+    element: make(
+      "fieldset",
+      { class: "field evidence", data: { field: form.name }, id: `field-${form.name}` },
+      make("legend", {}, words(form.name), make("span", { class: "optional" }, "optional")),
+      form.description && make("p", { class: "description" }, form.description),
+      list,
+      button("Cite what is selected", form.key, add, { id: "cite" }),
+    ),
+    get: () => cited.map(({ event, quote }) => ({ event, quote })),
+    set: (value) => {
+      cited = structuredClone(value ?? []);
+      draw();
+    },
+    focus: add,
+    keys: [],
+  };
+}
+
+/// Builds the form of a question. `changed(how)` is told of every change; `how` is "key" where a label's key was pressed.
+export function buildForm(question, changed) {
+  const touched = (how) => () => changed(how);
+  const fields = question.fields.map((form) => (form.type === "evidence" ? evidenceField(form, touched("hand")) : field(form, touched("hand"))));
+  const note = make("textarea", { id: "note", rows: 2, input: touched("hand") });
+  const element = make(
+    "form",
+    { id: "form", autocomplete: "off", submit: (event) => event.preventDefault() },
+    fields.map((one) => one.element),
+    make("div", { class: "field note" }, make("label", { for: "note" }, "Note", key("n")), note),
+  );
+  for (const one of fields) {
+    const { form } = one;
+    for (const [name, meaning, act] of one.keys) bind(name, words(form.name), meaning, () => (act(), changed(form.type === "label" ? "key" : "hand")));
+    if (form.key && form.type !== "flag") bind(form.key, "Fields", words(form.name), () => one.focus());
+  }
+  bind("n", "Fields", "note", () => note.focus());
+  const plain = fields.filter(({ form }) => form.type !== "evidence");
+  const cited = fields.filter(({ form }) => form.type === "evidence");
+  return {
+    element,
+    fields,
+    get: () => ({
+      fields: Object.fromEntries(plain.map((one) => [one.form.name, one.get()])),
+      evidence: cited.flatMap((one) => one.get()),
+      note: note.value.trim(),
+    }),
+    set(given) {
+      plain.forEach((one) => one.set(given.fields?.[one.form.name] ?? null));
+      cited.forEach((one, at) => one.set(at === 0 ? given.evidence : []));
+      note.value = given.note ?? "";
+    },
+    /// The first field that an answer needs and that is empty.
+    missing: () => plain.find((one) => one.form.required && one.get() === null),
+    /// Puts the cursor where typing begins, if the first thing to be given is typed.
+    ready() {
+      const first = plain.find((one) => one.form.required) ?? plain[0];
+      if (first && ["score", "number", "shares"].includes(first.form.type)) first.focus();
+      else document.activeElement?.blur();
+    },
+  };
+}
