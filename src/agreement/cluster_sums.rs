@@ -5,7 +5,7 @@
 //! hold the same are one kind of cluster with a multiplicity; and small whole counts lie densely, so that a drawn cluster is a few
 //! additions of whole lines. Kinds of clusters stand in an order of their contents, so the order of the rows does not matter.
 
-use super::draw::{self, DRAWS_AT_ONCE, Drawn, Draws};
+use super::draw::{self, Drawn, Draws};
 use super::estimate::Value;
 use super::interval::{Resampling, Sample, replicates_by_weights};
 use foldhash::fast::FixedState;
@@ -56,67 +56,87 @@ impl SparseLines {
     }
 }
 
-/// Columns of a block of dense counts.
-const BLOCK: usize = 16;
+/// Counts in a word of 64 bits: 16 bits each, so that adding words adds counts as long as no count exceeds 65,535.
+const COUNTS: usize = 4;
 
-/// Small whole counts by block of columns and kind of cluster.
-#[derive(Debug, Clone)]
-struct DenseCounts {
-    blocks: Vec<Vec<[u16; BLOCK]>>,
+/// Words of a dense line where there are few columns: sixteen.
+const NARROW: usize = 4;
+
+/// Words of a dense line where there are more.
+const WIDE: usize = 16;
+
+/// Small whole counts of each kind of cluster in lines of W words; more columns stand in further groups of lines.
+struct DenseCounts<const W: usize> {
+    groups: Vec<Vec<[u64; W]>>,
     /// Lines that can be added before a count could exceed 65,535.
     at_once: usize,
 }
 
-impl DenseCounts {
-    /// The same counts as `lines`, if they are small and whole, and if lying densely they are no more work than sparsely.
-    fn new(lines: &SparseLines, columns: usize) -> Option<DenseCounts> {
+impl<const W: usize> DenseCounts<W> {
+    /// The same counts as `lines`, which are at most `largest`.
+    fn new(lines: &SparseLines, columns: usize, largest: u16) -> DenseCounts<W> {
         let count = lines.starts.len() - 1;
-        let (blocks, largest) = (columns.div_ceil(BLOCK), lines.amounts.iter().copied().fold(1.0, f64::max));
-        let small = lines.amounts.iter().all(|amount| amount.fract() == 0.0 && *amount >= 0.0);
-        if !small || largest > 4096.0 || blocks * count > lines.places.len().max(2 * count) {
-            return None;
-        }
-        let mut dense = DenseCounts {
-            blocks: vec![vec![[0; BLOCK]; count]; blocks],
-            at_once: (usize::from(u16::MAX) / largest as usize).min(DRAWS_AT_ONCE),
-        };
+        let mut groups = vec![vec![[0; W]; count]; columns.div_ceil(COUNTS * W)];
         for line in 0..count {
             let range = lines.starts[line]..lines.starts[line + 1];
             for (&place, &amount) in lines.places[range.clone()].iter().zip(&lines.amounts[range]) {
-                dense.blocks[place as usize / BLOCK][line][place as usize % BLOCK] = amount as u16;
+                let (word, place) = (place as usize / COUNTS, place as usize % COUNTS);
+                groups[word / W][line][word % W] |= (amount as u64) << (16 * place);
             }
         }
-        Some(dense)
+        DenseCounts { groups, at_once: usize::from(u16::MAX / largest.max(1)) }
+    }
+
+    /// What `evaluate` makes of the sums by column of each replicate.
+    fn replicates<V: Send>(
+        &self,
+        draws: &Draws,
+        resampling: Resampling,
+        evaluate: impl Fn(&[f64]) -> V + Sync + Send,
+    ) -> Vec<V> {
+        let empty = || Box::new(DenseDraw { counts: self, totals: vec![[0; COUNTS]; self.groups.len() * W] });
+        let clear = |drawn: &mut DenseDraw<'_, W>| drawn.totals.fill([0; COUNTS]);
+        draw::replicates(draws, resampling, empty, clear, |drawn| {
+            let columns: Vec<f64> = drawn.totals.as_flattened().iter().map(|&total| total as f64).collect();
+            evaluate(&columns)
+        })
     }
 }
 
 /// Dense counts of the draws so far.
-struct DenseDraw<'a> {
-    counts: &'a DenseCounts,
-    totals: Vec<[u64; BLOCK]>,
+struct DenseDraw<'a, const W: usize> {
+    counts: &'a DenseCounts<W>,
+    totals: Vec<[u64; COUNTS]>,
 }
 
-impl Drawn for DenseDraw<'_> {
-    fn add(&mut self, kind: usize, times: u32) {
-        for (total, block) in self.totals.iter_mut().zip(&self.counts.blocks) {
-            for (total, &count) in total.iter_mut().zip(&block[kind]) {
-                *total += u64::from(times) * u64::from(count);
+impl<const W: usize> DenseDraw<'_, W> {
+    fn add_words(&mut self, group: usize, words: &[u64; W], times: u64) {
+        for (total, word) in self.totals[group * W..].iter_mut().zip(words) {
+            for (place, total) in total.iter_mut().enumerate() {
+                *total += times * (word >> (16 * place) & u64::from(u16::MAX));
             }
         }
     }
+}
+
+impl<const W: usize> Drawn for DenseDraw<'_, W> {
+    fn add(&mut self, kind: usize, times: u32) {
+        let counts = self.counts;
+        counts.groups.iter().enumerate().for_each(|(group, lines)| self.add_words(group, &lines[kind], times.into()));
+    }
 
     fn add_each(&mut self, kinds: &[u32]) {
-        for kinds in kinds.chunks(self.counts.at_once) {
-            for (total, block) in self.totals.iter_mut().zip(&self.counts.blocks) {
-                // A fixed number of small counts, so that they stay in two registers.
-                let mut sums = [0_u16; BLOCK];
+        let counts = self.counts;
+        for kinds in kinds.chunks(counts.at_once) {
+            for (group, lines) in counts.groups.iter().enumerate() {
+                let mut sums = [0_u64; W];
                 for &kind in kinds {
-                    let line = &block[kind as usize];
-                    for column in 0..BLOCK {
-                        sums[column] = sums[column].wrapping_add(line[column]);
+                    let line = &lines[kind as usize];
+                    for word in 0..W {
+                        sums[word] += line[word];
                     }
                 }
-                total.iter_mut().zip(sums).for_each(|(total, sum)| *total += u64::from(sum));
+                self.add_words(group, &sums, 1);
             }
         }
     }
@@ -169,7 +189,6 @@ pub struct ClusterSums {
     multiplicities: Vec<u32>,
     /// What a cluster of each kind holds, by column.
     lines: SparseLines,
-    dense: Option<DenseCounts>,
     /// What an item of each kind adds to the sums, where columns are kinds of items; otherwise columns are the sums' own places.
     item_kinds: Option<SparseLines>,
 }
@@ -238,12 +257,10 @@ impl ClusterSums {
         let lines = SparseLines::new(
             clusters.iter().map(|(cells, _)| cells.iter().map(|&(place, bits)| (place, f64::from_bits(bits)))),
         );
-        let wide = if counted { columns.len() } else { width };
         ClusterSums {
             width,
-            columns: wide,
+            columns: if counted { columns.len() } else { width },
             multiplicities: clusters.iter().map(|&(_, multiplicity)| multiplicity).collect(),
-            dense: DenseCounts::new(&lines, wide),
             lines,
             item_kinds: counted.then(|| {
                 let entries = |&kind: &usize| kinds[kind].iter().map(|&(place, amount)| (place as u32, amount));
@@ -260,6 +277,15 @@ impl ClusterSums {
     /// Sums over everything.
     pub fn total(&self) -> Vec<f64> {
         self.sums(&self.weighted(&self.multiplicities))
+    }
+
+    /// The largest count, if all that clusters hold are small whole counts, and if lying densely they are no more work than sparsely.
+    fn dense(&self) -> Option<u16> {
+        let small = |amount: &f64| amount.fract() == 0.0 && (0.0..=4096.0).contains(amount);
+        let work = self.columns.div_ceil(COUNTS * NARROW) * self.multiplicities.len();
+        let dense = work <= self.lines.places.len().max(4 * self.multiplicities.len());
+        (dense && self.lines.amounts.iter().all(small))
+            .then(|| self.lines.amounts.iter().copied().fold(1.0, f64::max) as u16)
     }
 
     /// By column, with so many clusters of each kind.
@@ -298,6 +324,14 @@ impl SummedSample<'_> {
         let sums = self.sums.sums(columns);
         self.statistics.iter().map(|statistic| statistic.value(&sums)).collect()
     }
+
+    /// Replicates by dense counts, none of them above `largest`.
+    fn dense_replicates<const W: usize>(&self, largest: u16, resampling: Resampling) -> Vec<Vec<Value>> {
+        let (lines, columns) = (&self.sums.lines, self.sums.columns);
+        let counts = DenseCounts::<W>::new(lines, columns, largest);
+        let draws = Draws::new(&self.sums.multiplicities);
+        counts.replicates(&draws, resampling, |sums| self.evaluate(&sums[..columns]))
+    }
 }
 
 impl Sample for SummedSample<'_> {
@@ -320,13 +354,12 @@ impl Sample for SummedSample<'_> {
     }
 
     fn replicates(&self, resampling: Resampling) -> Vec<Vec<Value>> {
-        let Some(counts) = &self.sums.dense else { return replicates_by_weights(self, resampling) };
-        let draws = Draws::new(self.kinds());
-        let empty = || Box::new(DenseDraw { counts, totals: vec![[0; BLOCK]; counts.blocks.len()] });
-        let clear = |drawn: &mut DenseDraw<'_>| drawn.totals.fill([0; BLOCK]);
-        draw::replicates(&draws, resampling, empty, clear, |drawn| {
-            let columns: Vec<f64> = drawn.totals.as_flattened().iter().map(|&total| total as f64).collect();
-            self.evaluate(&columns[..self.sums.columns])
-        })
+        match self.sums.dense() {
+            None => replicates_by_weights(self, resampling),
+            Some(largest) if self.sums.columns <= COUNTS * NARROW => {
+                self.dense_replicates::<NARROW>(largest, resampling)
+            }
+            Some(largest) => self.dense_replicates::<WIDE>(largest, resampling),
+        }
     }
 }

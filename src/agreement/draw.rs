@@ -13,7 +13,7 @@ use rayon::prelude::*;
 const MANY: u32 = 24;
 
 /// How many single draws are handed over at a time.
-pub(super) const DRAWS_AT_ONCE: usize = 1024;
+const DRAWS_AT_ONCE: usize = 1024;
 
 /// What takes the draws of one replicate.
 pub(super) trait Drawn {
@@ -41,19 +41,23 @@ pub(super) struct Draws {
     many: Vec<(usize, u32)>,
     /// The kind of each other cluster.
     others: Vec<u32>,
+    /// Draws one of the others.
+    below: Below,
 }
 
 impl Draws {
     /// Of kinds with so many clusters each.
     pub(super) fn new(kinds: &[u32]) -> Draws {
         let sized = || kinds.iter().copied().enumerate();
+        let others: Vec<u32> = sized()
+            .filter(|&(_, clusters)| clusters < MANY)
+            .flat_map(|(kind, clusters)| std::iter::repeat_n(kind as u32, clusters as usize))
+            .collect();
         Draws {
             clusters: kinds.iter().sum(),
             many: sized().filter(|&(_, clusters)| clusters >= MANY).collect(),
-            others: sized()
-                .filter(|&(_, clusters)| clusters < MANY)
-                .flat_map(|(kind, clusters)| std::iter::repeat_n(kind as u32, clusters as usize))
-                .collect(),
+            below: Below::new(others.len() as u64),
+            others,
         }
     }
 
@@ -74,9 +78,8 @@ impl Draws {
         let mut left = if self.others.is_empty() { 0 } else { draws as usize };
         while left > 0 {
             let kinds = &mut kinds[..left.min(DRAWS_AT_ONCE)];
-            for kind in &mut *kinds {
-                *kind = self.others[below(generator, clusters) as usize];
-            }
+            self.below.fill(generator, kinds);
+            kinds.iter_mut().for_each(|kind| *kind = self.others[*kind as usize]);
             drawn.add_each(kinds);
             left -= kinds.len();
         }
@@ -104,14 +107,41 @@ pub(super) fn replicates<D: Drawn + ?Sized, R: std::ops::DerefMut<Target = D>, V
         .collect()
 }
 
-/// A uniform number below `bound` by widening multiplication with rejection (Lemire 2019); written out so that results do not
-/// change with a library's choice of algorithm.
-fn below(generator: &mut ChaCha8Rng, bound: u32) -> u32 {
-    loop {
-        let product = u64::from(generator.next_u32()) * u64::from(bound);
-        // The remainder, which a division finds, is below the bound: most draws are taken without it.
-        if product as u32 >= bound || product as u32 >= bound.wrapping_neg() % bound {
-            return (product >> 32) as u32;
+/// Uniform numbers below a bound by widening multiplication with rejection, several from 64 random bits (Lemire 2019; Brackett-Rozinsky and
+/// Lemire 2024). Written out so that results do not change with a library's choice of algorithm.
+struct Below {
+    bound: u64,
+    /// How many numbers 64 bits give.
+    numbers: usize,
+    /// The bound to the power of that.
+    power: u64,
+    /// 2⁶⁴ modulo that power: so many of the 2⁶⁴ are one too many.
+    rejected: u64,
+}
+
+impl Below {
+    /// Of at least 1 and at most 2³².
+    fn new(bound: u64) -> Below {
+        let bound = bound.max(2);
+        // With a sixteenth of the bits to spare, fewer than one in sixteen is rejected.
+        let numbers = (1..=8).take_while(|&numbers| bound.checked_pow(numbers).is_some_and(|power| power >> 60 == 0));
+        let numbers = numbers.last().unwrap_or(1);
+        let power = bound.pow(numbers);
+        Below { bound, numbers: numbers as usize, power, rejected: power.wrapping_neg() % power }
+    }
+
+    fn fill(&self, generator: &mut ChaCha8Rng, numbers: &mut [u32]) {
+        for numbers in numbers.chunks_mut(self.numbers) {
+            loop {
+                let mut bits = generator.next_u64();
+                for number in &mut *numbers {
+                    let product = u128::from(bits) * u128::from(self.bound);
+                    (*number, bits) = ((product >> 64) as u32, product as u64);
+                }
+                if bits >= self.power || bits >= self.rejected {
+                    break;
+                }
+            }
         }
     }
 }
@@ -122,7 +152,7 @@ fn uniform(generator: &mut ChaCha8Rng) -> f64 {
     (generator.next_u64() >> 11) as f64 * STEP
 }
 
-/// A binomial number of `n` trials with success probability `p` in (0, 1). Written out for the same reason as [`below`].
+/// A binomial number of `n` trials with success probability `p` in (0, 1). Written out for the same reason as [`Below`].
 fn binomial(generator: &mut ChaCha8Rng, n: u32, p: f64) -> u32 {
     if n == 0 {
         0
@@ -274,9 +304,27 @@ mod tests {
     #[test]
     fn uniform_numbers_fill_their_range_evenly() {
         let mut generator = ChaCha8Rng::seed_from_u64(5);
-        let mut counts = [0; 7];
-        (0..70_000).for_each(|_| counts[below(&mut generator, 7) as usize] += 1);
-        assert!(fit(&counts, |_| 1.0 / 7.0) > 1e-4);
-        assert!((0..1000).map(|_| below(&mut generator, u32::MAX)).all(|number| number < u32::MAX));
+        for (bound, numbers) in
+            [(2, 8), (7, 8), (1000, 6), (20_000, 4), (1 << 29, 2), (1 << 31, 1), (u64::from(u32::MAX), 1)]
+        {
+            let below = Below::new(bound);
+            assert_eq!(below.numbers, numbers);
+            let mut drawn = vec![0; 70_001];
+            below.fill(&mut generator, &mut drawn);
+            assert!(drawn.iter().all(|&number| u64::from(number) < bound));
+            // By the place among those of one draw, and by the seventh of the range (with two numbers, by the number).
+            let parts = bound.min(7);
+            for place in 0..numbers {
+                let mut counts = vec![0; parts as usize];
+                let numbers = drawn.iter().skip(place).step_by(numbers);
+                numbers.for_each(|&number| counts[(u64::from(number) * parts / bound) as usize] += 1);
+                let share = |part: usize| {
+                    let up_to = |part: u64| (part * bound).div_ceil(parts);
+                    (up_to(part as u64 + 1) - up_to(part as u64)) as f64 / bound as f64
+                };
+                let p_value = fit(&counts, share);
+                assert!(p_value > 1e-4, "bound {bound}, place {place}: {p_value}");
+            }
+        }
     }
 }
