@@ -28,6 +28,7 @@
 //! | what `stat` computes on a ratings file | [`stat`], one file a family |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
 //! | tables on the terminal | [`report`] |
+//! | a chart | [`chart`], one a file; [`markup`] escapes |
 //! | tables in files for other programs | [`export`], [`frame`] |
 
 #![warn(clippy::unwrap_used)]
@@ -62,6 +63,8 @@ pub mod comparison;
 pub mod confidence;
 pub mod planning;
 pub mod stat;
+pub mod markup;
+pub mod chart;
 pub mod report;
 pub mod config;
 pub mod evaluation;
