@@ -28,6 +28,7 @@
 //! | what `stat` computes on a ratings file | [`stat`], one file a family |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
 //! | tables on the terminal | [`report`] |
+//! | what a report says | [`dossier`], which holds no markup |
 //! | a chart | [`chart`], one a file; [`markup`] escapes |
 //! | tables in files for other programs | [`export`], [`frame`] |
 
@@ -70,4 +71,5 @@ pub mod config;
 pub mod evaluation;
 pub mod estimate;
 pub mod summary;
+pub mod dossier;
 pub mod cli;

@@ -74,7 +74,7 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
 }
 
 /// Where no gold unit is in the run: the rows on gold units of other runs by the same rater.
-fn of_same_rater(config: &Config, run: &RunRows, gold: &Gold) -> Result<Vec<RunRows>> {
+pub fn of_same_rater(config: &Config, run: &RunRows, gold: &Gold) -> Result<Vec<RunRows>> {
     let labelled = gold.units();
     if run.rows.iter().any(|row| labelled.contains(row.unit.as_str())) {
         return Ok(Vec::new());
