@@ -6,6 +6,7 @@ pub mod compare;
 pub mod sample;
 pub mod estimate;
 pub mod label;
+pub mod report;
 pub mod sessions;
 
 pub use batch::{Batch, BatchVerb};
@@ -13,6 +14,7 @@ pub use cache::{Cache, CacheVerb};
 pub use compare::Compare;
 pub use estimate::Estimate;
 pub use label::Label;
+pub use report::Report;
 pub use sample::{By, Sample};
 pub use sessions::{Export, Sessions, SessionsVerb};
 
@@ -42,6 +44,7 @@ Conclude
   sample TASK        what humans should label next, drawn with known probabilities; the split into dev and test
   label TASK         the page on which people label, beside the codebook's definitions
   estimate RUN       shares and means of a run, corrected by gold for the errors of its model; differences of groups
+  report [RUN…]      everything that is known of runs, as one HTML file: numbers, charts, units on which raters differ
 
 {options}{after-help}";
 
@@ -150,6 +153,12 @@ pub enum Verb {
         interrater estimate RUN --assume-random      # gold without probabilities that was drawn at random all the same"
     )]
     Estimate(Estimate),
+    /// Everything that is known of runs, as one HTML file that needs nothing else: answers, agreement, corrected shares, units on which raters differ.
+    #[command(
+        after_help = "Examples:\n  interrater report\n  interrater report RUN RUN --split dev --out dev.html\n  \
+        interrater report --task pushback --json > report.json"
+    )]
+    Report(Report),
     /// One statistic of a ratings file, with all its parameters: one JSON object on stdout, null where a figure is undefined.
     #[command(
         arg_required_else_help = true,

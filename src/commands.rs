@@ -15,6 +15,7 @@ pub mod init;
 pub mod label;
 pub mod pager;
 pub mod progress;
+pub mod report;
 pub mod runs;
 pub mod sample;
 pub mod sessions;
@@ -222,6 +223,10 @@ pub enum UsageError {
     #[error("task `{0}` has neither gold nor runs to compare")]
     #[diagnostic(help("`interrater annotate {0}` makes a run; gold is a file of the gold folder"))]
     NothingToCompare(String),
+    /// There are no runs.
+    #[error("there are no runs in {path} to report on", path = .0.display())]
+    #[diagnostic(help("`interrater annotate` makes some; --task TASK reports on a task's gold alone"))]
+    NothingToReport(PathBuf),
     /// Units cannot be grouped so.
     #[error("units cannot be grouped by `{by}`: {why}")]
     #[diagnostic(help("{hint}"))]

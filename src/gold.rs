@@ -82,6 +82,16 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// `dev` or `test`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Dev => "dev",
+            Split::Test => "test",
+        }
+    }
+}
+
 /// One rater's answer on one unit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GoldRow {

@@ -30,6 +30,8 @@
 //! | how people label and decide; what is written into a gold file | [`labelling`], [`gold::file`] |
 //! | the labelling page | [`page`], `src/page/assets/` |
 //! | tables on the terminal | [`report`] |
+//! | what a report says | [`dossier`], which holds no markup |
+//! | a chart | [`chart`], one a file; [`markup`] escapes |
 //! | tables in files for other programs | [`export`], [`frame`] |
 
 #![warn(clippy::unwrap_used)]
@@ -64,6 +66,8 @@ pub mod comparison;
 pub mod confidence;
 pub mod planning;
 pub mod stat;
+pub mod markup;
+pub mod chart;
 pub mod report;
 pub mod config;
 pub mod evaluation;
@@ -71,4 +75,5 @@ pub mod estimate;
 pub mod summary;
 pub mod labelling;
 pub mod page;
+pub mod dossier;
 pub mod cli;

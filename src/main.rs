@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Verb::Sample(args) => commands::sample::run(&args, &common),
         Verb::Agree(args) => commands::agree::run(&args, &common),
         Verb::Estimate(args) => commands::estimate::run(&args, &common),
+        Verb::Report(args) => commands::report::run(&args, &common),
         Verb::Stat(args) => commands::stat::run(&args, &common),
     };
     match done {

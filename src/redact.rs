@@ -210,7 +210,15 @@ pub fn redact_with_path(session: &mut Session) -> Redactions {
     redactions
 }
 
-fn redact_texts(texts: &mut [&mut String]) -> Redactions {
+/// Like [`redact`], and more texts that tell of the session: what is found in one is replaced in all, by the same name.
+pub fn redact_with(session: &mut Session, more: Vec<&mut String>) -> Redactions {
+    let mut texts = texts(session);
+    texts.extend(more);
+    redact_texts(&mut texts)
+}
+
+/// Replaces what should not leave the machine in texts that belong together.
+pub fn redact_texts(texts: &mut [&mut String]) -> Redactions {
     let mut book = Book::default();
     let mut names = Names::default();
     let mut redactions = Redactions::default();

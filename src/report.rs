@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod cache;
 pub mod estimate;
+pub mod html;
 pub mod compare;
 pub mod sample;
 pub mod sessions;

@@ -76,7 +76,7 @@ fn all_runs(run: RunRows, elsewhere: Vec<RunRows>) -> Vec<RunRows> {
 }
 
 /// Where no gold unit is in the run: the rows on gold units of other runs by the same rater.
-fn of_same_rater(config: &Config, run: &RunRows, gold: &Gold) -> Result<Vec<RunRows>> {
+pub fn of_same_rater(config: &Config, run: &RunRows, gold: &Gold) -> Result<Vec<RunRows>> {
     let labelled = gold.units();
     if run.rows.iter().any(|row| labelled.contains(row.unit.as_str())) {
         return Ok(Vec::new());

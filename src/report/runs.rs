@@ -187,7 +187,8 @@ pub fn interval(estimate: &Estimate) -> String {
     }
 }
 
-fn not_ok(totals: &Totals) -> String {
+/// How many rows have no answer, and why, in words.
+pub fn not_ok(totals: &Totals) -> String {
     let missing = totals.units.saturating_sub(totals.rows);
     let states: Vec<String> = totals
         .status

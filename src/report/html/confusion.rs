@@ -1,0 +1,73 @@
+//! Which labels are taken for which: a matrix a pair, and every label's figures.
+
+use super::parts::{Cell, Names, Page, folded, table};
+use crate::agreement::field::PairKind;
+use crate::agreement::{FieldAgreement, Pair, PairFigures};
+use crate::chart::forest::words;
+use crate::chart::heat::{Sides, heat};
+use crate::dossier::TaskDossier;
+use crate::markup::Markup;
+
+/// The section: pairs with a model in sight, humans folded.
+pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
+    let (mut models, mut humans) = (Markup::default(), Markup::default());
+    for (field, pair) in task.agreement.iter().flat_map(|field| field.pairs.iter().map(move |pair| (field, pair))) {
+        match pair.kind {
+            PairKind::HumanHuman | PairKind::ReferenceHuman => humans.push(of_pair(field, pair, names, page)),
+            _ => models.push(of_pair(field, pair, names, page)),
+        }
+    }
+    if models.is_empty() {
+        return humans;
+    }
+    if !humans.is_empty() {
+        models.push(folded("Humans", humans));
+    }
+    models
+}
+
+fn of_pair(field: &FieldAgreement, pair: &Pair, names: &Names, page: &Page) -> Markup {
+    let PairFigures::Labels(labels) = &pair.figures else { return Markup::default() };
+    let (a, b) = (names.get(&pair.a), names.get(&pair.b));
+    let found = &labels.agreement;
+    let title = format!("{} · {a} and {b}", field.field);
+    let note = format!(
+        "Rows: what {a} says; columns: what {b} says. The fuller a cell, the larger its part of the row; framed cells are agreement ({} of {}).",
+        found.confusion.counts.iter().enumerate().map(|(k, row)| row.get(k).copied().unwrap_or(0)).sum::<u64>(),
+        pair.items
+    );
+    let mut header: Vec<String> = vec![format!("{a} ↓ {b} →")];
+    header.extend(found.confusion.labels.iter().map(|label| format!("#{label}")));
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let counts = (found.confusion.labels.iter().zip(&found.confusion.counts))
+        .map(|(label, row)| {
+            let counts = row.iter().map(|count| Cell::count(*count as usize));
+            std::iter::once(Cell::text(label.as_str())).chain(counts).collect()
+        })
+        .collect();
+    let mut numbers = table(&format!("Counts: {title}"), &header, counts);
+    numbers.push(per_label(pair, a, b));
+    page.figure(&title, &note, |caption| heat(caption, &found.confusion, Sides { rows: a, columns: b }), numbers)
+}
+
+fn per_label(pair: &Pair, a: &str, b: &str) -> Markup {
+    let PairFigures::Labels(labels) = &pair.figures else { return Markup::default() };
+    let rounded = |value: Option<f64>| Cell::number(value.map(|value| (value * 100.0).round() / 100.0));
+    let rows = (labels.agreement.per_label.iter())
+        .map(|label| {
+            vec![
+                Cell::text(label.label.as_str()),
+                Cell::count(label.support as usize),
+                Cell::count(label.used as usize),
+                rounded(label.precision),
+                rounded(label.recall),
+                rounded(label.f1),
+                rounded(label.kappa),
+                label.overuse.as_ref().map_or(Cell::text("–"), |one| Cell::ranked(words(one), one.value)),
+            ]
+        })
+        .collect();
+    let (by_a, by_b) = (format!("#by {a}"), format!("#by {b}"));
+    let header = ["label", &by_a, &by_b, "#precision", "#recall", "#F1", "#κ", "#over-use"];
+    table("Each label", &header, rows)
+}

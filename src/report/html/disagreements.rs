@@ -1,0 +1,205 @@
+//! Units on which raters differ: what was said, what everybody answered and why. All of them can be read without the script; with it they are
+//! shown a few at a time and can be filtered.
+
+use super::parts::{Names, Page};
+use crate::chart::scale::percent;
+use crate::dossier::TaskDossier;
+use crate::dossier::case::{Case, RaterAnswer};
+use crate::dossier::excerpt::Said;
+use crate::markup::{Markup, Tag, classed, tag};
+use crate::report::plural;
+
+/// The section.
+pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
+    let found = &task.disagreements;
+    let mut told = match (found.shown.len(), found.all) {
+        (_, 0) => "No unit that may be shown is answered differently.".to_owned(),
+        (shown, all) if shown == all => format!("All {} on which someone differs.", plural(all as u64, "unit")),
+        (shown, all) => format!(
+            "{shown} of {} on which someone differs: of each confusion in turn, first those on which more models differ, humans agree with the \
+             gold, and models are surer. All are listed in `interrater report --json`.",
+            plural(all as u64, "unit")
+        ),
+    };
+    if found.sealed > 0 {
+        told.push_str(&format!(
+            " {} of the test split not told: --show-test tells, and then it is no test any more.",
+            plural(found.sealed as u64, "unit")
+        ));
+    }
+    if let Some(reason) = &found.without_transcripts {
+        told.push_str(&format!(" Without words of the sessions: {reason}."));
+    }
+    let mut made: Markup = tag("p").text(told).into();
+    if found.shown.is_empty() {
+        return made;
+    }
+    let choices = Choices::of(&found.shown, names);
+    let cases = found.shown.iter().map(|case| one(case, &choices, names, page));
+    made.push(classed("div", "browser").child(choices.controls(page)).child(classed("div", "cases").children(cases)));
+    made
+}
+
+/// What can be chosen: confusions and raters, by number.
+struct Choices {
+    cells: Vec<(String, usize)>,
+    raters: Vec<(String, usize)>,
+}
+
+impl Choices {
+    fn of(cases: &[Case], names: &Names) -> Choices {
+        let mut choices = Choices { cells: vec![], raters: vec![] };
+        for case in cases {
+            for cell in cells_of(case) {
+                count(&mut choices.cells, cell);
+            }
+            for answer in case.answers.iter().filter(|answer| answer.differs) {
+                count(&mut choices.raters, names.get(&answer.rater).to_owned());
+            }
+        }
+        choices.cells.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        choices
+    }
+
+    /// Numbers of what holds for a case, apart by blanks.
+    fn marks(choices: &[(String, usize)], of_case: impl Iterator<Item = String>) -> String {
+        let mut found: Vec<usize> =
+            of_case.filter_map(|name| choices.iter().position(|(known, _)| *known == name)).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Hidden until the script is there to serve them.
+    fn controls(&self, page: &Page) -> Tag {
+        let select = |name: &'static str, label: &str, choices: &[(String, usize)]| {
+            let id = page.id();
+            let option = |(nth, (text, count)): (usize, &(String, usize))| {
+                tag("option").with("value", nth).text(format!("{text} ({count})"))
+            };
+            let options = choices.iter().enumerate().map(option);
+            let list = tag("select")
+                .with("id", &id)
+                .with("data-by", name)
+                .child(tag("option").with("value", "").text("any"))
+                .children(options);
+            classed("span", "control").child(tag("label").with("for", &id).text(label)).child(list)
+        };
+        let id = page.id();
+        let words = classed("span", "control")
+            .child(tag("label").with("for", &id).text("Words"))
+            .child(tag("input").with("id", &id).with("type", "search").with("data-by", "words"));
+        let button =
+            |step: &'static str, text: &str| tag("button").with("type", "button").with("data-step", step).text(text);
+        let mut controls =
+            classed("div", "controls").with("hidden", "").with("role", "group").with("aria-label", "Filter");
+        if self.cells.len() > 1 {
+            controls = controls.child(select("cells", "Confusion", &self.cells));
+        }
+        controls
+            .child(select("raters", "Who differs", &self.raters))
+            .child(words)
+            .child(classed("span", "control").child(button("-1", "Back")).child(button("1", "Further")))
+            .child(tag("output").with("aria-live", "polite"))
+            .child(
+                classed("p", "keys").text("Keys: j and k to the next and the one before, when the focus is on a unit."),
+            )
+    }
+}
+
+fn count(counts: &mut Vec<(String, usize)>, name: String) {
+    match counts.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, count)) => *count += 1,
+        None => counts.push((name, 1)),
+    }
+}
+
+/// `reference → answer` for each answer that differs and is short enough to be a label.
+fn cells_of(case: &Case) -> Vec<String> {
+    let Some(reference) = &case.reference else { return vec![] };
+    let is_label = |text: &String| text.chars().count() <= 40 && text.parse::<f64>().is_err() && !text.contains(", ");
+    if !is_label(reference) {
+        return vec![];
+    }
+    let mut cells: Vec<String> = (case.answers.iter().filter(|answer| answer.differs))
+        .filter_map(|answer| answer.answer.as_ref())
+        .map(|answer| format!("{reference} → {answer}"))
+        .collect();
+    cells.sort();
+    cells.dedup();
+    cells
+}
+
+fn one(case: &Case, choices: &Choices, names: &Names, page: &Page) -> Tag {
+    let id = page.id();
+    let differing =
+        case.answers.iter().filter(|answer| answer.differs).map(|answer| names.get(&answer.rater).to_owned());
+    let heading = match &case.reference {
+        Some(reference) => format!("{} · gold: {reference}", case.field),
+        None => case.field.clone(),
+    };
+    let split = case.split.map(|split| format!(" · {split}")).unwrap_or_default();
+    let mut card = classed("article", "case")
+        .with("tabindex", "0")
+        .with("aria-labelledby", &id)
+        .with("data-cells", Choices::marks(&choices.cells, cells_of(case).into_iter()))
+        .with("data-raters", Choices::marks(&choices.raters, differing))
+        .child(tag("h4").with("id", &id).text(heading))
+        .child(classed("p", "unit").child(tag("code").text(case.unit.as_str())).text(split));
+    match &case.excerpt {
+        Some(excerpt) => card = card.children(excerpt.parts.iter().map(said)),
+        None => card = card.child(classed("p", "note").text("The transcript is not here.")),
+    }
+    card.child(classed("ul", "answers").children(case.answers.iter().map(|answer| answered(answer, names))))
+}
+
+fn said(said: &Said) -> Tag {
+    let class = match (said.who, said.is_target) {
+        (_, true) => "said target",
+        ("person", _) => "said person",
+        _ => "said agent",
+    };
+    let left_out = if said.left_out > 0 { format!(", {} more characters", said.left_out) } else { String::new() };
+    classed("div", class)
+        .child(classed("p", "who").text(format!("{}, event {}{left_out}", said.who, said.event)))
+        .child(tag("blockquote").with("dir", "auto").text(&said.text))
+}
+
+fn answered(answer: &RaterAnswer, names: &Names) -> Tag {
+    let mark = match (answer.answer.is_some(), answer.differs) {
+        (false, _) => "–",
+        (_, true) => "≠",
+        _ => "=",
+    };
+    let given = match (&answer.answer, answer.status) {
+        (Some(given), _) => given.clone(),
+        (None, Some(status)) => status.name().to_owned(),
+        (None, None) => "no answer".to_owned(),
+    };
+    let mut notes = vec![];
+    notes.extend(answer.sure.map(|sure| format!("{} sure", percent(sure))));
+    notes.extend(answer.coverage.filter(|seen| *seen < 1.0).map(|seen| format!("saw {} of the text", percent(seen))));
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join(", ")) };
+    let mut item = classed("li", if answer.differs { "differs" } else { "same" })
+        .child(classed("span", "mark").with("aria-hidden", "true").text(mark))
+        .child(tag("b").text(names.get(&answer.rater)))
+        .text(": ")
+        .child(tag("span").text(&given))
+        .child(classed("span", "quiet").text(format!("{}{notes}", if answer.differs { " differs" } else { "" })));
+    for (field, text) in &answer.texts {
+        let line =
+            classed("p", "reason").with("dir", "auto").child(classed("span", "quiet").text(format!("{field}: ")));
+        item = item.child(line.text(text));
+    }
+    for evidence in &answer.evidence {
+        let found = if evidence.found { "" } else { " – not in the transcript" };
+        let line = classed("p", "reason").with("dir", "auto").text(format!("“{}”", evidence.quote));
+        item = item.child(line.child(classed("span", "quiet").text(format!(" event {}{found}", evidence.event))));
+    }
+    if let Some(note) = &answer.note {
+        item = item.child(
+            classed("p", "reason").with("dir", "auto").child(classed("span", "quiet").text("note: ")).text(note),
+        );
+    }
+    item
+}
