@@ -31,7 +31,7 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
         _ => format!("{}: there are no two raters to compare", field.field),
     }));
     if common.json {
-        print_json(&serde_json::json!({ "fields": fields, "warnings": warnings }))?;
+        print_json(&Document { fields: &fields, warnings: &warnings })?;
     } else {
         let compared = fields.iter().filter(|field| !field.pairs.is_empty());
         let text: Vec<String> =
@@ -42,6 +42,13 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
         warnings.iter().for_each(|warning| say!("note: {warning}"));
     }
     Ok(Exit::Done)
+}
+
+/// What `--json` prints, written as it is: a large file has so many disagreements that a tree of them would cost more than all figures.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    fields: &'a [FieldAgreement],
+    warnings: &'a [String],
 }
 
 fn resampling(args: &Agree) -> Resampling {
