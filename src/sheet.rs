@@ -46,6 +46,7 @@ pub fn unclosed_quote(bytes: &[u8]) -> Option<u64> {
         /// After a quote within quotes: the end of the cell, or the first of a pair.
         QuoteInQuotes(u64),
     }
+    memchr::memchr(b'"', bytes)?;
     let (mut line, mut place) = (1, Place::CellStart);
     for byte in without_mark(bytes) {
         place = match (byte, place) {

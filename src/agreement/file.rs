@@ -3,7 +3,7 @@
 //! Read strictly: what cannot be understood is an error that names file and line and the way out. A byte order mark is tolerated,
 //! columns may stand in any order, and columns that nobody asked for are named in a notice.
 
-use super::ratings::{Answer, Level, Ratings, RatingsBuilder, RatingsError};
+use super::ratings::{Level, Ratings, RatingsBuilder, RatingsError};
 use crate::sheet::{Lines, unclosed_quote, without_mark};
 use csv::StringRecord;
 use std::collections::HashMap;
@@ -214,10 +214,11 @@ impl RatingsFile {
             notices.push(notice);
         }
         let mut rows = 0_u64;
-        while let Some(record) = sheet.next()? {
+        let mut record = StringRecord::new();
+        while sheet.read(&mut record)? {
             rows += 1;
-            let answer = Answer::Text(record[label].to_owned());
-            builder.push(&record[item], &record[annotator], answer).map_err(|source| sheet.row_error(source))?;
+            let added = builder.push_text(&record[item], &record[annotator], &record[label]);
+            added.map_err(|source| sheet.row_error(source))?;
             if let Some(column) = own_clusters {
                 if record[column].is_empty() {
                     return Err(sheet.empty_cluster(&record[item], wanted));
@@ -256,7 +257,8 @@ fn read_clusters(path: &Path, wanted: &str, builder: &mut RatingsBuilder) -> Res
     let mut sheet = Sheet::open(path)?;
     let [item] = sheet.columns(["item"])?;
     let Some(cluster) = sheet.position(wanted) else { return Ok(false) };
-    while let Some(record) = sheet.next()? {
+    let mut record = StringRecord::new();
+    while sheet.read(&mut record)? {
         if record[cluster].is_empty() {
             return Err(sheet.empty_cluster(&record[item], wanted));
         }
@@ -293,11 +295,21 @@ pub fn read_column(path: &Path, column: &str) -> Result<HashMap<String, String>,
 /// A CSV file that knows where it is.
 pub(crate) struct Sheet {
     path: PathBuf,
-    bytes: Arc<[u8]>,
-    reader: csv::Reader<Cursor<Arc<[u8]>>>,
+    bytes: Bytes,
+    reader: csv::Reader<Cursor<Bytes>>,
     header: Vec<String>,
-    lines: Lines,
-    line: u64,
+    /// Where the last row begins.
+    position: csv::Position,
+}
+
+/// A file's bytes, which the reader of CSV and the finder of lines share.
+#[derive(Clone)]
+struct Bytes(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        without_mark(&self.0)
+    }
 }
 
 impl Sheet {
@@ -306,7 +318,7 @@ impl Sheet {
         if let Some(line) = unclosed_quote(&bytes) {
             return Err(FileError::OpenQuote { path: path.to_owned(), line });
         }
-        let bytes: Arc<[u8]> = without_mark(&bytes).into();
+        let bytes = Bytes(Arc::new(bytes));
         let mut reader = csv::ReaderBuilder::new().from_reader(Cursor::new(bytes.clone()));
         let header = reader.headers().map_err(|error| FileError::Csv { path: path.to_owned(), line: 1, error })?;
         let header: Vec<String> = header.iter().map(str::to_owned).collect();
@@ -315,7 +327,7 @@ impl Sheet {
                 return Err(FileError::ColumnTwice { path: path.to_owned(), column: column.clone() });
             }
         }
-        Ok(Sheet { path: path.to_owned(), bytes, reader, header, lines: Lines::default(), line: 1 })
+        Ok(Sheet { path: path.to_owned(), bytes, reader, header, position: csv::Position::new() })
     }
 
     pub(crate) fn position(&self, column: &str) -> Option<usize> {
@@ -353,25 +365,39 @@ impl Sheet {
 
     pub(crate) fn next(&mut self) -> Result<Option<StringRecord>, FileError> {
         let mut record = StringRecord::new();
-        let more = self.reader.read_record(&mut record).map_err(|error| FileError::Csv {
+        Ok(self.read(&mut record)?.then_some(record))
+    }
+
+    /// Reads the next row into a record that may have held another; whether there was one.
+    pub(crate) fn read(&mut self, record: &mut StringRecord) -> Result<bool, FileError> {
+        let more = self.reader.read_record(record).map_err(|error| FileError::Csv {
             path: self.path.clone(),
-            line: error.position().map_or(self.line + 1, |position| self.lines.of(&self.bytes, position)),
+            line: error.position().map_or(self.line() + 1, |position| self.line_of(position)),
             error,
         })?;
         if let Some(position) = record.position().filter(|_| more) {
-            self.line = self.lines.of(&self.bytes, position);
+            self.position = position.clone();
         }
-        Ok(more.then_some(record))
+        Ok(more)
+    }
+
+    /// The line on which the last row begins. Found from the beginning of the file: it is asked for once, for an error.
+    fn line(&self) -> u64 {
+        self.line_of(&self.position)
+    }
+
+    fn line_of(&self, position: &csv::Position) -> u64 {
+        Lines::default().of(self.bytes.as_ref(), position)
     }
 
     pub(crate) fn row_error(&self, source: RatingsError) -> FileError {
-        FileError::Row { path: self.path.clone(), line: self.line, source: Box::new(source) }
+        FileError::Row { path: self.path.clone(), line: self.line(), source: Box::new(source) }
     }
 
     fn empty_cluster(&self, item: &str, column: &str) -> FileError {
         FileError::EmptyCluster {
             path: self.path.clone(),
-            line: self.line,
+            line: self.line(),
             item: item.to_owned(),
             column: column.to_owned(),
         }

@@ -4,6 +4,7 @@
 //! invalid answer is missing and counted apart, an identical duplicate is dropped with a notice, a conflicting one is an error, and
 //! so is a label outside the declared set. Labels are opaque: nothing is trimmed, `01` is not `1`, `NA` is a label.
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -266,7 +267,7 @@ impl Ratings {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kept {
     Invalid,
     Label(usize),
@@ -279,11 +280,14 @@ pub struct RatingsBuilder {
     level: Level,
     declared: bool,
     labels: Vec<String>,
-    label_places: HashMap<String, usize>,
+    label_places: HashMap<String, usize, RandomState>,
     items: Names,
     raters: Names,
-    kept: HashMap<(usize, usize), Kept>,
-    clusters: HashMap<String, String>,
+    /// By rater, then by item as far as the rater's last one.
+    kept: Vec<Vec<Option<Kept>>>,
+    /// The cluster of each item, rated or not.
+    clusters: HashMap<String, usize, RandomState>,
+    cluster_names: Names,
     duplicates: u64,
     first_duplicate: Option<String>,
 }
@@ -291,17 +295,24 @@ pub struct RatingsBuilder {
 #[derive(Debug, Clone, Default)]
 struct Names {
     names: Vec<String>,
-    places: HashMap<String, usize>,
+    places: HashMap<String, usize, RandomState>,
+    last: usize,
 }
 
 impl Names {
     fn place(&mut self, name: &str) -> usize {
-        if let Some(&place) = self.places.get(name) {
-            return place;
-        }
-        self.places.insert(name.to_owned(), self.names.len());
-        self.names.push(name.to_owned());
-        self.names.len() - 1
+        // Most rows are about the same as the last one, or about what came after that before.
+        let near = [self.last, self.last + 1];
+        let known = near.into_iter().find(|&place| self.names.get(place).is_some_and(|known| known == name));
+        self.last = match known.or_else(|| self.places.get(name).copied()) {
+            Some(place) => place,
+            None => {
+                self.places.insert(name.to_owned(), self.names.len());
+                self.names.push(name.to_owned());
+                self.names.len() - 1
+            }
+        };
+        self.last
     }
 }
 
@@ -312,11 +323,12 @@ impl RatingsBuilder {
             level,
             declared: false,
             labels: vec![],
-            label_places: HashMap::new(),
+            label_places: HashMap::default(),
             items: Names::default(),
             raters: Names::default(),
-            kept: HashMap::new(),
-            clusters: HashMap::new(),
+            kept: vec![],
+            clusters: HashMap::default(),
+            cluster_names: Names::default(),
             duplicates: 0,
             first_duplicate: None,
         }
@@ -342,15 +354,16 @@ impl RatingsBuilder {
 
     /// Says which cluster (session) an item belongs to. Once one item has a cluster, every rated item needs one.
     pub fn cluster(&mut self, item: &str, cluster: &str) -> Result<(), RatingsError> {
+        let place = self.cluster_names.place(cluster);
         match self.clusters.get(item) {
-            Some(first) if first != cluster => Err(RatingsError::TwoClusters {
+            Some(&first) if first != place => Err(RatingsError::TwoClusters {
                 item: item.to_owned(),
-                first: first.clone(),
+                first: self.cluster_names.names[first].clone(),
                 second: cluster.to_owned(),
             }),
             Some(_) => Ok(()),
             None => {
-                self.clusters.insert(item.to_owned(), cluster.to_owned());
+                self.clusters.insert(item.to_owned(), place);
                 Ok(())
             }
         }
@@ -358,26 +371,55 @@ impl RatingsBuilder {
 
     /// Adds one rater's answer on one item. A missing answer still makes item and rater known.
     pub fn push(&mut self, item: &str, rater: &str, answer: Answer) -> Result<(), RatingsError> {
+        let (item, rater) = self.named(item, rater)?;
+        let kept = match answer {
+            Answer::Missing => None,
+            Answer::Invalid => Some(Kept::Invalid),
+            Answer::Number(number) if self.level == Level::Interval && number.is_finite() => Some(Kept::Number(number)),
+            Answer::Number(number) => self.understood(item, rater, &number.to_string())?,
+            Answer::Text(text) => self.understood(item, rater, &text)?,
+        };
+        self.keep(item, rater, kept)
+    }
+
+    /// The same as to push a text.
+    pub fn push_text(&mut self, item: &str, rater: &str, text: &str) -> Result<(), RatingsError> {
+        let (item, rater) = self.named(item, rater)?;
+        let kept = self.understood(item, rater, text)?;
+        self.keep(item, rater, kept)
+    }
+
+    /// The places of item and rater, which from now on are known.
+    fn named(&mut self, item: &str, rater: &str) -> Result<(usize, usize), RatingsError> {
         for (name, what) in [(item, "item"), (rater, "annotator")] {
             if name.is_empty() {
                 return Err(RatingsError::EmptyName { what });
             }
         }
-        let place = (self.items.place(item), self.raters.place(rater));
-        let Some(kept) = self.keep(item, rater, answer)? else { return Ok(()) };
-        match self.kept.get(&place) {
-            None => {
-                self.kept.insert(place, kept);
-            }
-            Some(first) if *first == kept => {
+        Ok((self.items.place(item), self.raters.place(rater)))
+    }
+
+    fn keep(&mut self, item: usize, rater: usize, kept: Option<Kept>) -> Result<(), RatingsError> {
+        let Some(kept) = kept else { return Ok(()) };
+        if self.kept.len() <= rater {
+            self.kept.resize(rater + 1, vec![]);
+        }
+        let of_rater = &mut self.kept[rater];
+        if of_rater.len() <= item {
+            of_rater.resize(item + 1, None);
+        }
+        match of_rater[item] {
+            None => of_rater[item] = Some(kept),
+            Some(first) if first == kept => {
                 self.duplicates += 1;
+                let (item, rater) = (&self.items.names[item], &self.raters.names[rater]);
                 self.first_duplicate.get_or_insert_with(|| format!("item '{item}', annotator '{rater}'"));
             }
             Some(first) => {
                 return Err(RatingsError::ConflictingDuplicate {
-                    item: item.to_owned(),
-                    rater: rater.to_owned(),
-                    first: self.show(first),
+                    item: self.items.names[item].clone(),
+                    rater: self.raters.names[rater].clone(),
+                    first: self.show(&first),
                     second: self.show(&kept),
                 });
             }
@@ -385,38 +427,31 @@ impl RatingsBuilder {
         Ok(())
     }
 
-    fn keep(&mut self, item: &str, rater: &str, answer: Answer) -> Result<Option<Kept>, RatingsError> {
-        let text = match answer {
-            Answer::Missing => return Ok(None),
-            Answer::Invalid => return Ok(Some(Kept::Invalid)),
-            Answer::Number(number) if self.level == Level::Interval && number.is_finite() => {
-                return Ok(Some(Kept::Number(number)));
-            }
-            Answer::Number(number) => number.to_string(),
-            Answer::Text(text) => text,
-        };
+    /// What a text says; none if it is empty.
+    fn understood(&mut self, item: usize, rater: usize, text: &str) -> Result<Option<Kept>, RatingsError> {
         if text.is_empty() {
             return Ok(None);
         }
+        let names = || (self.items.names[item].clone(), self.raters.names[rater].clone());
         if self.level == Level::Interval {
             return match text.parse::<f64>() {
                 Ok(number) if number.is_finite() => Ok(Some(Kept::Number(number))),
-                _ => Err(RatingsError::NotANumber { item: item.to_owned(), rater: rater.to_owned(), text }),
+                _ => {
+                    let (item, rater) = names();
+                    Err(RatingsError::NotANumber { item, rater, text: text.to_owned() })
+                }
             };
         }
-        if let Some(&place) = self.label_places.get(&text) {
+        if let Some(&place) = self.label_places.get(text) {
             return Ok(Some(Kept::Label(place)));
         }
         if self.declared {
-            return Err(RatingsError::UndeclaredLabel {
-                item: item.to_owned(),
-                rater: rater.to_owned(),
-                label: text,
-                declared: self.labels.join(", "),
-            });
+            let (item, rater) = names();
+            let declared = self.labels.join(", ");
+            return Err(RatingsError::UndeclaredLabel { item, rater, label: text.to_owned(), declared });
         }
-        self.label_places.insert(text.clone(), self.labels.len());
-        self.labels.push(text);
+        self.label_places.insert(text.to_owned(), self.labels.len());
+        self.labels.push(text.to_owned());
         Ok(Some(Kept::Label(self.labels.len() - 1)))
     }
 
@@ -433,12 +468,15 @@ impl RatingsBuilder {
         let (labels, order) = self.ordered_labels();
         let raters = self.raters.names.len();
         let mut cells = vec![Cell::Missing; self.items.names.len() * raters];
-        for (&(item, rater), kept) in &self.kept {
-            cells[item * raters + rater] = match *kept {
-                Kept::Invalid => Cell::Invalid,
-                Kept::Label(place) => Cell::Label(order[place]),
-                Kept::Number(number) => Cell::Number(number),
-            };
+        for (rater, of_rater) in self.kept.iter().enumerate() {
+            for (item, kept) in of_rater.iter().enumerate() {
+                cells[item * raters + rater] = match *kept {
+                    None => Cell::Missing,
+                    Some(Kept::Invalid) => Cell::Invalid,
+                    Some(Kept::Label(place)) => Cell::Label(order[place]),
+                    Some(Kept::Number(number)) => Cell::Number(number),
+                };
+            }
         }
         let mut cluster_names = Names::default();
         let clusters = match self.clusters.is_empty() {
@@ -446,7 +484,7 @@ impl RatingsBuilder {
             false => Some(
                 (self.items.names.iter())
                     .map(|item| match self.clusters.get(item) {
-                        Some(cluster) => Ok(cluster_names.place(cluster)),
+                        Some(&cluster) => Ok(cluster_names.place(&self.cluster_names.names[cluster])),
                         None => Err(RatingsError::NoCluster { item: item.clone() }),
                     })
                     .collect::<Result<Vec<usize>, RatingsError>>()?,

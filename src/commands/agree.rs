@@ -21,6 +21,7 @@ use interrater::store::{Evaluation, Store};
 use interrater::unit::UnitId;
 use jiff::Timestamp;
 use miette::{IntoDiagnostic, Result};
+use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,7 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
         _ => format!("{}: there are no two raters to compare", field.field),
     }));
     if common.json {
-        print_json(&told.beside(serde_json::json!({ "fields": fields, "warnings": warnings })))?;
+        print_json(&Document { fields: &fields, warnings: &warnings, told: told.members() })?;
     } else {
         let compared = fields.iter().filter(|field| !field.agreement.pairs.is_empty());
         let text: Vec<String> = compared.map(|field| judged_table(field, TableOptions::default())).collect();
@@ -54,6 +55,16 @@ pub fn run(args: &Agree, common: &Common) -> Result<Exit> {
         warnings.iter().for_each(|warning| say!("note: {warning}"));
     }
     Ok(Exit::Done)
+}
+
+/// What `--json` prints, written as it is: a large file has so many disagreements that a tree of them would cost more than all figures.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    fields: &'a [JudgedField],
+    warnings: &'a [String],
+    /// What is told beside the figures of a task.
+    #[serde(flatten)]
+    told: Map<String, Value>,
 }
 
 fn resampling(args: &Agree) -> Resampling {

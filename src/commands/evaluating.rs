@@ -13,7 +13,7 @@ use interrater::session::SessionId;
 use interrater::store::{Evaluation, Store, is_new};
 use interrater::unit::{UnitId, units};
 use miette::{IntoDiagnostic, Result};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -75,15 +75,16 @@ impl TaskTold {
         notes.chain(leaks.map(|leaks| format!("warning: {leaks}\n"))).collect()
     }
 
-    /// The document with what is told beside the figures.
-    pub fn beside(&self, mut document: Value) -> Value {
+    /// The members of a document; none for ratings that belong to no task.
+    pub fn members(&self) -> Map<String, Value> {
+        let mut members = Map::new();
         if self.leaks.is_some() {
-            document["test_opened"] = json!(self.opened.map(|opened| opened.times));
-            document["test_shown"] = json!(self.opened.map(|opened| opened.shown));
-            document["test_hidden"] = json!(self.hidden);
-            document["leaks"] = json!(self.leaks);
+            members.insert("test_opened".to_owned(), json!(self.opened.map(|opened| opened.times)));
+            members.insert("test_shown".to_owned(), json!(self.opened.map(|opened| opened.shown)));
+            members.insert("test_hidden".to_owned(), json!(self.hidden));
+            members.insert("leaks".to_owned(), json!(self.leaks));
         }
-        document
+        members
     }
 }
 

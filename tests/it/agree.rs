@@ -368,3 +368,65 @@ fn a_single_rater_is_no_agreement_and_that_is_said() {
     let ran = project.ok(&["agree", "r.csv", "--replicates", "200"]);
     assert_eq!(ran.err, "note: label: `h1` is the only rater, so there is nothing to compare\n");
 }
+
+/// Items in sessions of unequal size, three raters with gaps; items in the order of `places`.
+fn in_sessions(places: impl Iterator<Item = usize>, answer: impl Fn(usize, usize) -> String) -> (String, String) {
+    let (mut ratings, mut items) = ("item,annotator,label\n".to_owned(), "item,session\n".to_owned());
+    for item in places {
+        items.push_str(&format!("i{item},s{}\n", item * item % 90));
+        for rater in (0..3).filter(|rater| item == 0 || (item + rater) % 17 > 0) {
+            ratings.push_str(&format!("i{item},r{rater},{}\n", answer(item, rater)));
+        }
+    }
+    (ratings, items)
+}
+
+fn label(item: usize, rater: usize) -> String {
+    let pick = if (item * 31 + rater * 7) % 5 == 0 { item + rater } else { item };
+    ["yes", "no", "unclear", "other"][pick * pick % 7 % 4].to_owned()
+}
+
+#[test]
+fn the_numbers_are_the_same_for_any_number_of_threads() {
+    let project = Project::empty();
+    let score = |item: usize, rater: usize| format!("{}", (item * 37 + item * rater * 11 / 3) % 101);
+    let (labels, items) = in_sessions(0..600, label);
+    project.write("labels.csv", labels);
+    project.write("items.csv", items);
+    project.write("scores.csv", in_sessions(0..200, score).0);
+    let runs: [&[&str]; 4] = [
+        &["labels.csv", "--items", "items.csv", "--reference", "r1"],
+        &["labels.csv", "--level", "ordinal", "--labels", "yes,unclear,other,no"],
+        &["scores.csv", "--level", "interval", "--items", "items.csv"],
+        &["scores.csv", "--level", "interval"],
+    ];
+    for args in runs {
+        let args = [&["agree", "--json", "--replicates", "400", "--seed", "5"], args].concat();
+        let printed = |threads: &str| {
+            let ran = project.run_with(&args, &[("RAYON_NUM_THREADS", threads)]);
+            assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
+            ran.out
+        };
+        let alone = printed("1");
+        assert!(alone.contains("bootstrap"), "{args:?} resampled nothing");
+        assert!(["2", "5"].into_iter().all(|threads| printed(threads) == alone), "{args:?} depends on threads");
+    }
+}
+
+#[test]
+fn the_numbers_are_the_same_in_any_order_of_items() {
+    let project = Project::empty();
+    let mut found = [false, true].map(|turned| {
+        // The first item stays, so that the raters come in the same order.
+        let places = (0..1).chain((1..600).map(|item| if turned { 600 - item } else { item }));
+        let (ratings, items) = in_sessions(places, label);
+        project.write("r.csv", ratings);
+        project.write("items.csv", items);
+        agree(&project, &["r.csv", "--items", "items.csv"])
+    });
+    for pair in found.iter_mut().flat_map(|field| field["pairs"].as_array_mut().unwrap()) {
+        let disagreements = pair["disagreements"].as_array_mut().unwrap();
+        disagreements.sort_by_key(|one| one["unit"].to_string());
+    }
+    assert_eq!(found[0], found[1]);
+}
