@@ -6,7 +6,8 @@
 //! | formula | file | right when |
 //! |---|---|---|
 //! | post-stratified shares | [`mod@poststratified`] | gold is a random part of the units, or of the units of each model label |
-//! | PPI, PPI++ | [`mod@ppi`] | gold is a random part of the units, or of each stratum |
+//! | PPI, PPI++ | [`mod@ppi`] | gold is a random part of the units |
+//! | stratified PPI | [`mod@stratified`] | gold is a random part of each stratum, and every unit's stratum is known |
 //! | DSL (AIPW) | [`mod@design`] | every unit's probability of being gold is known |
 //! | Rogan–Gladen, matrix inversion | [`mod@misclassification`] | gold is of other units, and the model errs there as it does here |
 //!
@@ -17,6 +18,7 @@
 pub mod correct;
 pub mod design;
 pub mod draw;
+pub mod drawing;
 pub mod error;
 pub mod linear;
 pub mod misclassification;
@@ -27,6 +29,8 @@ pub mod ppi;
 pub mod regression;
 pub mod sessions;
 pub mod spread;
+pub mod strata;
+pub mod stratified;
 
 /// Why there is no corrected number. It never stands for 0.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -30,6 +30,10 @@ pub struct Estimate {
     /// Name single units of the test split, too. The ledger records who looked, and when.
     #[arg(long)]
     pub show_test: bool,
+    /// A file with the columns unit (or session) and stratum: of every unit of the run that which gold was drawn by [default: what follows
+    /// from the design of the sample, the run's own answers or the agents].
+    #[arg(long, value_name = "FILE")]
+    pub strata: Option<PathBuf>,
     /// Take gold without recorded probabilities as a random part of the units: an assumption that is yours, and stands in the output.
     #[arg(long)]
     pub assume_random: bool,

@@ -10,7 +10,6 @@ use interrater::cli::{Annotate, Common};
 use interrater::config::{Config, Key, Rater};
 use interrater::engine::{self, Event, Job, Outcome, Plan, Refresh, Sending, Stopped, TaskPlan};
 use interrater::evaluation::leak::LeakCheck;
-use interrater::evaluation::sealed::Opened;
 use interrater::forecast;
 use interrater::gold::Gold;
 use interrater::report::runs::{Reason, TaskSummary, summary_table};
@@ -226,8 +225,11 @@ fn closing_lines(summaries: &[TaskSummary], shard: Option<Shard>, config: &Confi
         if let Some(warning) = task.leaks.as_ref().and_then(LeakCheck::warning) {
             say!("warning: {}: {warning}", task.task);
         }
-        if let Some(times) = task.test_opened {
-            say!("note: {}: {}", task.task, Opened { times, shown: 0 }.in_words());
+        if let Some(split) = task.gold_split {
+            say!(
+                "note: {}: compared with the {split} split of the gold; `interrater agree --split test` opens the other",
+                task.task
+            );
         }
         for field in task.fields.iter().take(1) {
             let words = task.votes.as_ref().and_then(|votes| votes.in_words(&field.field, &field.field, "shown"));

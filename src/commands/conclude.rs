@@ -2,13 +2,13 @@
 //! those that gold knows.
 
 use super::agree::record;
-use super::evaluating::Look;
 use interrater::agreement::{FieldAgreement, Resampling};
 use interrater::codebook::Codebook;
 use interrater::config::Config;
 use interrater::evaluation::leak::LeakCheck;
+use interrater::evaluation::sealed::Looks;
 use interrater::evaluation::{Cluster, Comparison, RunRows};
-use interrater::gold::Gold;
+use interrater::gold::{Gold, Split};
 use interrater::report::runs::{FieldHeadline, Reasons, TaskSummary};
 use interrater::run::vote::{Ballot, Vote, VoteSums, Voting};
 use interrater::run::{Annotation, Run, write_json};
@@ -80,14 +80,16 @@ impl<'g> Conclusion<'g> {
         let (task, totals) = (run.manifest.task.clone(), run.manifest.totals.clone());
         let folder = run.folder.clone();
         let runs = [RunRows { manifest: run.manifest, rows: self.rows }];
-        let mut test_opened = None;
-        let agreement = match self.gold {
+        // A job that is repeated with every change of a codebook must not use up the test split: that is opened by who asks for it.
+        let split = self.gold.filter(|gold| Looks::opens_test(gold, None)).map(|_| Split::Dev);
+        let is_there = |gold: &&Gold| split.is_none() || gold.rows.iter().any(|row| row.split == split);
+        let agreement = match self.gold.filter(is_there) {
             Some(gold) if !runs[0].rows.is_empty() => {
                 let comparison = Comparison {
                     codebook: self.codebook,
                     gold: Some(gold),
                     runs: &runs,
-                    split: None,
+                    split,
                     cluster: Cluster::Session,
                     collapse: None,
                 };
@@ -96,9 +98,8 @@ impl<'g> Conclusion<'g> {
                     .map(|field| field.agreement(Some(&task), Cluster::Session.name(), Resampling::default()))
                     .collect::<Result<_, _>>()
                     .into_diagnostic()?;
-                let look = Look::at(&config.paths.store, &task, gold, None, false)?;
-                test_opened = look.opened().map(|opened| opened.times);
-                record(&config.paths.store, &task, gold, "all", None, &fields.iter().collect::<Vec<_>>())?;
+                let part = split.map_or("all", Split::name);
+                record(&config.paths.store, &task, gold, part, None, &fields.iter().collect::<Vec<_>>())?;
                 fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
             }
             _ => Vec::new(),
@@ -114,7 +115,7 @@ impl<'g> Conclusion<'g> {
             votes: self.ballot.map(|_| self.votes.finish()),
             reasons: self.reasons.finish(),
             agreement,
-            test_opened,
+            gold_split: split.map(Split::name),
             leaks: self.leaks,
         };
         write_json(&folder.join("summary.json"), &summary)?;

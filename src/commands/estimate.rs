@@ -4,13 +4,16 @@ use super::evaluating::{Look, leak_check};
 use super::{Exit, UsageError, config, groups, library, print, print_json};
 use interrater::agreement::Resampling;
 use interrater::cli::{Common, Estimate};
+use interrater::codebook::Codebook;
 use interrater::config::Config;
 use interrater::estimate::numbers::RunEstimates;
 use interrater::estimate::of_run::RunEstimation;
 use interrater::estimate::poststratified::Target;
+use interrater::estimate::strata::{KnownStrata, Sources};
 use interrater::evaluation::RunRows;
 use interrater::evaluation::sealed::split_named;
-use interrater::gold::Gold;
+use interrater::gold::{Gold, GoldRow};
+use interrater::planning::sheet::saved_designs;
 use interrater::report::estimate::estimate_table;
 use interrater::run::Run;
 use interrater::store::{Evaluation, Store};
@@ -39,11 +42,12 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
     let groups = match &args.by {
         None => None,
         Some(by) => {
-            let units: Vec<UnitId> = run.rows.iter().map(|row| row.unit.clone()).collect();
+            let units = units_of(&run);
             let inputs: Vec<PathBuf> = run.manifest.inputs.iter().map(|input| input.path.clone()).collect();
             Some((by.as_str(), groups::grouped(by, args.items.as_deref(), &units, inputs, &config)?))
         }
     };
+    let strata = strata(args.strata.as_deref(), &run, &gold, codebook, &config)?;
     let mut found = RunEstimation {
         codebook,
         run: &run,
@@ -53,6 +57,7 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
         field: args.field.as_deref(),
         collapse: args.collapse.as_deref(),
         groups: groups.as_ref().map(|(by, groups)| (*by, groups)),
+        strata: &strata,
         assume_random: args.assume_random,
         target: if args.these_units { Target::TheseUnits } else { Target::Population },
         resampling: Resampling { replicates: args.replicates, seed: args.seed },
@@ -68,6 +73,41 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
         print(&estimate_table(&found))?;
     }
     Ok(Exit::Done)
+}
+
+/// Which strata the gold was drawn by, of every unit of the run if that can be known.
+pub fn strata(
+    file: Option<&Path>,
+    run: &RunRows,
+    gold: &Gold,
+    codebook: &Codebook,
+    config: &Config,
+) -> Result<KnownStrata> {
+    let named = file.map(|file| groups::by_items("stratum", file, &units_of(run))).transpose()?;
+    let shown = file.map(|file| file.display().to_string()).unwrap_or_default();
+    let folder = gold.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut designs = saved_designs(folder, &codebook.task);
+    if folder != config.paths.gold {
+        designs.extend(saved_designs(&config.paths.gold, &codebook.task));
+    }
+    let open = |name: &str| -> Option<RunRows> {
+        let run = Run::open(&config.paths.runs, name).ok()?;
+        Some(RunRows { rows: run.annotations().ok()?, manifest: run.manifest })
+    };
+    let adjudicated: Vec<&GoldRow> = gold.adjudicated().collect();
+    Ok(Sources {
+        codebook,
+        run,
+        gold: &adjudicated,
+        named: named.as_ref().map(|strata| (shown.as_str(), strata)),
+        designs: &designs,
+        runs: &open,
+    }
+    .strata())
+}
+
+fn units_of(run: &RunRows) -> Vec<UnitId> {
+    run.rows.iter().map(|row| row.unit.clone()).collect()
 }
 
 /// The run and those that the gold is of.

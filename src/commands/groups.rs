@@ -107,7 +107,7 @@ fn of_summary(by: &str, session: &SessionSummary) -> Result<Option<String>, Usag
 }
 
 /// Groups from a file with the columns `unit` or `session` and `by`.
-fn by_items(by: &str, file: &Path, units: &[UnitId]) -> Result<HashMap<UnitId, String>> {
+pub fn by_items(by: &str, file: &Path, units: &[UnitId]) -> Result<HashMap<UnitId, String>> {
     let wrong = |why: String| UsageError::Grouping {
         by: by.to_owned(),
         why,

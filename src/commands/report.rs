@@ -4,7 +4,7 @@ mod illustrated;
 mod stage;
 
 use super::agree::{check_split, record};
-use super::estimate::of_same_rater;
+use super::estimate::{of_same_rater, strata};
 use super::evaluating::Look;
 use super::{Exit, UsageError, config, library, print, print_json, say};
 use illustrated::illustrate;
@@ -253,6 +253,7 @@ fn estimate(
         field: None,
         collapse: None,
         groups: None,
+        strata: &strata(None, run, gold, codebook, config)?,
         assume_random: false,
         target: Target::Population,
         resampling,

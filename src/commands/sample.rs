@@ -3,12 +3,12 @@
 use super::agree::{choose, open_runs};
 use super::{Exit, UsageError, config, library, print, print_json, say, session_paths};
 use interrater::cli::{By, Common, Sample as Args};
-use interrater::codebook::{Codebook, FieldKind};
+use interrater::codebook::Codebook;
 use interrater::config::Config;
 use interrater::corpus;
-use interrater::evaluation::{Cluster, Comparison, FieldRatings};
+use interrater::evaluation::{Cluster, Comparison};
 use interrater::gold::Gold;
-use interrater::planning::aim::Aim;
+use interrater::planning::aim::{Aim, score_range};
 use interrater::planning::sample::{Candidate, Design, Sample, draw};
 use interrater::planning::sheet::{Written, sheet, write};
 use interrater::planning::size::Plan;
@@ -133,7 +133,7 @@ fn aim(
     let Some(field) = fields.into_iter().next() else {
         return Err(UsageError::NothingToDraw(args.task.clone()).into());
     };
-    let range = range(codebook, &field);
+    let range = score_range(codebook, &field.name, &field.ratings);
     let units: Vec<&str> = candidates.iter().map(|candidate| candidate.unit.as_str()).collect();
     let known: HashSet<&str> = field.ratings.items().iter().map(String::as_str).collect();
     let unknown = units.iter().filter(|unit| !known.contains(*unit)).count();
@@ -148,25 +148,6 @@ fn aim(
         _ => Aim::label(&units, &field.ratings, range),
     };
     Ok((aim, Some(field.name)))
-}
-
-/// The range of a field's scores: as declared, else as seen.
-fn range(codebook: &Codebook, field: &FieldRatings) -> (f64, f64) {
-    let name = field.name.split('.').next().unwrap_or_default();
-    match codebook.field(name).map(|field| &field.kind) {
-        Some(FieldKind::Score(score)) => (score.min as f64, score.max as f64),
-        Some(FieldKind::Shares(_)) => (0.0, 100.0),
-        _ => {
-            let ratings = &field.ratings;
-            let cells = (0..ratings.items().len())
-                .flat_map(|item| (0..ratings.raters().len()).map(move |rater| ratings.cell(item, rater)));
-            let numbers = cells.filter_map(|cell| match cell {
-                interrater::agreement::Cell::Number(number) => Some(number),
-                _ => None,
-            });
-            numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
-        }
-    }
 }
 
 fn save(path: &std::path::Path, sample: &Sample, codebook: &Codebook, rater: &str) -> Result<Written> {

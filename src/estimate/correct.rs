@@ -1,21 +1,21 @@
 //! The decision which formula corrects a share or a mean, with its guards. Takes units with the model's answers, gold on some of them and how
 //! that was drawn; gives numbers with intervals, formula, assumptions and warnings.
 
+use super::NoCorrection;
 use super::design;
 use super::misclassification::{self, BinaryCounts};
-use super::poststratified::{self, Target};
+use super::poststratified::{self, Counts, Target};
 use super::ppi::{self, Convention, Lambda, Parts};
 use super::sessions::{LabelUnit, ScoreUnit, bootstrap_share, counts, mean_se};
 use super::spread::{Drawn, Spread};
+use super::stratified::{self, MOST_UNTUNED, StratumMean};
 use crate::agreement::Estimate;
 use crate::agreement::interval::{FEWEST_CLUSTERS, Resampling};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Fewer gold units than this on which gold and model differ: normal theory gives intervals that are too short.
 pub const FEWEST_ERRORS: usize = 5;
-
-/// λ is set to 1 rather than tuned on this much gold or less.
-const MOST_UNTUNED: usize = 30;
 
 /// Fewer sessions with gold than this: intervals are uncertain themselves.
 const FEW_SESSIONS: usize = 20;
@@ -31,6 +31,8 @@ pub enum Design {
     EqualProbability,
     /// The probability depends on nothing but the model's label.
     ByModelLabel,
+    /// Drawn alike within strata, and every unit's stratum is known.
+    Stratified,
     /// Known probabilities that differ.
     UnequalProbability,
     /// Declared to be a random part of the units, with nothing recorded.
@@ -45,6 +47,7 @@ impl Design {
         match self {
             Design::EqualProbability => "every unit had the same recorded probability of being gold",
             Design::ByModelLabel => "recorded probabilities of being gold that depend on the model's label alone",
+            Design::Stratified => "gold is a random part of each stratum, and the stratum of every unit is known",
             Design::UnequalProbability => "recorded probabilities of being gold that differ between units",
             Design::AssumedRandom => "gold is taken as a random part of the units because --assume-random says so",
             Design::OtherUnits => "gold is of other units than those of the run",
@@ -75,8 +78,13 @@ pub struct Corrected {
     pub lambda: Option<f64>,
     /// Correlation of gold and model on gold units.
     pub correlation: Option<f64>,
-    /// What the gold is worth with the model beside it: n/(1 − ρ²).
+    /// What the gold is worth with the model beside it, in units drawn alike without a model: n/(1 − ρ²); where it was drawn with probabilities
+    /// that differ, the variance of gold by that of the corrected number.
     pub effective_gold: Option<f64>,
+    /// What gold that was drawn with probabilities that differ is worth by its weights alone, in equally weighted units: (Σw)²/Σw².
+    pub weighted_gold: Option<f64>,
+    /// The strata with units here, where gold was drawn by them.
+    pub strata: Vec<StratumUsed>,
     /// The corrected number if all units without an answer were against it, or for it; none where every unit has an answer, or the scale has
     /// no ends.
     pub bounds: Option<(f64, f64)>,
@@ -87,11 +95,26 @@ pub struct Corrected {
     pub spread: Spread,
 }
 
+/// A stratum of a corrected number.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StratumUsed {
+    /// The stratum.
+    pub stratum: String,
+    /// Its units.
+    pub units: usize,
+    /// Its gold units.
+    pub gold: usize,
+    /// The weight of the model's answers in it.
+    pub lambda: f64,
+}
+
 /// How to correct.
 #[derive(Debug, Clone, Copy)]
-pub struct Correction {
+pub struct Correction<'s> {
     /// How gold was drawn.
     pub design: Design,
+    /// The names of the strata, for [`Design::Stratified`].
+    pub strata: &'s [String],
     /// Whom the numbers are of.
     pub target: Target,
     /// Replicates and seed.
@@ -109,6 +132,8 @@ pub struct Labelled {
     pub gold: Option<usize>,
     /// The probability of being gold, where it is recorded.
     pub probability: Option<f64>,
+    /// The place of its stratum; 0 where there are none.
+    pub stratum: usize,
 }
 
 /// Correlation of pairs; none without variation.
@@ -130,6 +155,23 @@ fn distinct(sessions: impl Iterator<Item = usize>) -> usize {
     sessions.collect::<std::collections::BTreeSet<_>>().len()
 }
 
+/// Gold with 1/π.
+fn by_probability(rows: &[ScoreUnit], probabilities: &[Option<f64>]) -> Vec<(f64, f64)> {
+    rows.iter().zip(probabilities).filter_map(|(row, p)| Some((row.gold?, 1.0 / p.filter(|p| *p > 0.0)?))).collect()
+}
+
+/// Gold with the units of its stratum by the gold of it.
+fn by_stratum(rows: &[ScoreUnit]) -> Vec<(f64, f64)> {
+    let mut counts: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for row in rows {
+        let (units, gold) = counts.entry(row.stratum).or_default();
+        *units += 1.0;
+        *gold += f64::from(u8::from(row.gold.is_some()));
+    }
+    let weight = |row: &ScoreUnit| counts.get(&row.stratum).map_or(0.0, |(units, gold)| units / gold);
+    rows.iter().filter_map(|row| Some((row.gold?, weight(row)))).collect()
+}
+
 /// What is the same for every formula: raw numbers, counts and correlation of units with a session, the model's number and gold's.
 fn frame(rows: &[ScoreUnit]) -> Corrected {
     let pairs: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((row.gold?, row.guess))).collect();
@@ -147,6 +189,8 @@ fn frame(rows: &[ScoreUnit]) -> Corrected {
         lambda: None,
         correlation,
         effective_gold: worth,
+        weighted_gold: None,
+        strata: vec![],
         bounds: None,
         warnings: vec![],
         spread: Spread::Unknown("no unit has both gold and an answer of the model".to_owned()),
@@ -177,6 +221,19 @@ impl Corrected {
         self
     }
 
+    /// Says what gold with these weights is worth; in a finite population less is left to know than the variance says.
+    fn weighing(mut self, weights: &[(f64, f64)], target: Target) -> Corrected {
+        let sum = |of: &dyn Fn(f64, f64) -> f64| weights.iter().map(|(y, w)| of(*y, *w)).sum::<f64>();
+        let (total, squares) = (sum(&|_, w| w), sum(&|_, w| w * w));
+        self.weighted_gold = (squares > 0.0).then(|| total * total / squares);
+        let mean = sum(&|y, w| w * y) / total;
+        let variance = sum(&|y, w| w * (y - mean).powi(2)) / total;
+        let left = if target == Target::TheseUnits { variance / self.units as f64 } else { 0.0 };
+        self.effective_gold =
+            self.corrected.se.filter(|se| *se > 0.0 && variance > 0.0).map(|se| variance / (se * se + left));
+        self
+    }
+
     fn refused(mut self, formula: &'static str, reason: impl std::fmt::Display) -> Corrected {
         let reason = reason.to_string();
         self.formula = formula;
@@ -190,6 +247,15 @@ impl Corrected {
             "gold and model differ on {} gold units, fewer than {FEWEST_ERRORS}: a normal interval would be too short",
             self.gold_errors
         )
+    }
+
+    fn few_sessions(&self) -> String {
+        format!("gold is of {} sessions, at least {FEWEST_CLUSTERS} are needed", self.gold_sessions)
+    }
+
+    fn warn_of_few_scores(&mut self) {
+        self.warnings
+            .push(format!("only {} gold units: below {FEW_SCORES} the interval is itself uncertain", self.gold));
     }
 
     /// Whether gold has several units in a session, so that sessions are drawn.
@@ -206,7 +272,7 @@ impl Corrected {
     }
 }
 
-impl Correction {
+impl Correction<'_> {
     fn with_seed(&self, offset: u64) -> Resampling {
         Resampling { seed: self.resampling.seed.wrapping_add(offset), ..self.resampling }
     }
@@ -215,14 +281,25 @@ impl Correction {
     pub fn share(&self, units: &[Labelled], label: usize, labels: usize, offset: u64) -> Corrected {
         let is = |place: usize| f64::from(u8::from(place == label));
         let rows: Vec<ScoreUnit> = (units.iter())
-            .map(|unit| ScoreUnit { session: unit.session, guess: is(unit.model), gold: unit.gold.map(is) })
+            .map(|unit| ScoreUnit {
+                session: unit.session,
+                guess: is(unit.model),
+                gold: unit.gold.map(is),
+                stratum: unit.stratum,
+            })
             .collect();
         let found = frame(&rows);
         if found.gold == 0 {
             return found;
         }
         if self.design == Design::UnequalProbability {
-            return self.by_design(found, &rows, units.iter().map(|unit| unit.probability), true);
+            let probabilities: Vec<Option<f64>> = units.iter().map(|unit| unit.probability).collect();
+            return self
+                .by_design(found, &rows, probabilities.iter().copied(), true)
+                .weighing(&by_probability(&rows, &probabilities), self.target);
+        }
+        if self.design == Design::Stratified {
+            return self.stratified_share(found, &rows, offset).weighing(&by_stratum(&rows), self.target);
         }
         // Where probabilities differ between the model's labels, each of them is a stratum. Else two strata are enough, the model's label or
         // not: many strata with little gold each would pull a rare label's share up by their priors.
@@ -235,11 +312,17 @@ impl Correction {
                 gold: unit.gold.map(|gold| gold == label),
             })
             .collect();
-        self.poststratified(found, &of_label, strata, offset)
+        self.poststratified(found, &of_label, strata, offset, "post-stratified on the model's label")
     }
 
-    fn poststratified(&self, mut found: Corrected, units: &[LabelUnit], strata: usize, offset: u64) -> Corrected {
-        let formula = "post-stratified on the model's label";
+    fn poststratified(
+        &self,
+        mut found: Corrected,
+        units: &[LabelUnit],
+        strata: usize,
+        offset: u64,
+        formula: &'static str,
+    ) -> Corrected {
         let counts = counts(units, strata);
         let all: f64 = counts.all.iter().sum();
         let unseen: f64 = counts.without_gold().map(|k| counts.all[k]).sum();
@@ -270,10 +353,7 @@ impl Correction {
             );
         }
         let posterior = |resampling: Resampling| Drawn {
-            draws: poststratified::posterior(&counts, self.target, resampling.replicates, resampling.seed)
-                .into_iter()
-                .map(|shares| shares[0])
-                .collect(),
+            draws: self.posterior(&counts, resampling).into_iter().map(|shares| shares[0]).collect(),
             clusters: None,
         };
         let resampling = self.with_seed(offset);
@@ -282,12 +362,98 @@ impl Correction {
             return found.with(value, Spread::Drawn(vec![posterior(resampling)]), formula, method, true);
         }
         if found.gold_sessions < FEWEST_CLUSTERS {
-            let reason = format!("gold is of {} sessions, at least {FEWEST_CLUSTERS} are needed", found.gold_sessions);
+            let reason = found.few_sessions();
             return found.with(value, Spread::Unknown(reason), formula, "", true);
         }
         let sets = vec![bootstrap_share(units, strata, self.target, resampling), posterior(resampling)];
         let method = "session bootstrap, t-expanded, no shorter than the Jeffreys posterior";
         found.with(value, Spread::Drawn(sets), formula, method, true)
+    }
+
+    fn posterior(&self, counts: &Counts, Resampling { replicates, seed }: Resampling) -> Vec<Vec<f64>> {
+        match self.target {
+            Target::Population => poststratified::posterior(counts, self.target, replicates, seed),
+            Target::TheseUnits => poststratified::posterior_of_these(counts, replicates, seed),
+        }
+    }
+
+    /// The share of a label by strata, each post-stratified on whether the model gave the label: StratPPI, with the λ of each stratum that makes
+    /// its gold fit best. Where one of the two has no gold, the stratum is taken as a whole.
+    fn stratified_share(&self, mut found: Corrected, rows: &[ScoreUnit], offset: u64) -> Corrected {
+        let formula = "post-stratified on the model's label within each stratum";
+        let cells: Vec<LabelUnit> = (rows.iter())
+            .map(|row| LabelUnit {
+                session: row.session,
+                stratum: 2 * row.stratum + usize::from(row.guess < 0.5),
+                gold: row.gold.map(|gold| gold > 0.5),
+            })
+            .collect();
+        let places = 2 * self.strata.len();
+        let known = counts(&cells, places);
+        let gold = |cell: usize| known.gold[cell].iter().sum::<f64>();
+        let rate = |cells: &[usize]| {
+            let hits: f64 = cells.iter().map(|cell| known.gold[*cell][0]).sum();
+            hits / cells.iter().map(|cell| gold(*cell)).sum::<f64>()
+        };
+        let (mut whole, mut strata) = (vec![], vec![]);
+        for (place, name) in self.strata.iter().enumerate() {
+            let both = [2 * place, 2 * place + 1];
+            let units: f64 = both.iter().map(|cell| known.all[*cell]).sum();
+            let with_gold: f64 = both.iter().map(|cell| gold(*cell)).sum();
+            if units == 0.0 {
+                continue;
+            }
+            if with_gold < 2.0 {
+                let reason = NoCorrection::StratumWithoutGold { stratum: name.clone(), gold: with_gold as usize };
+                return found.refused(formula, reason);
+            }
+            let lambda = if both.iter().any(|cell| gold(*cell) == 0.0) {
+                whole.push(place);
+                0.0
+            } else {
+                rate(&both[..1]) - rate(&both[1..])
+            };
+            strata.push(StratumUsed { stratum: name.clone(), units: units as usize, gold: with_gold as usize, lambda });
+        }
+        found.strata = strata;
+        let cells = cells.into_iter().map(|unit| match whole.contains(&(unit.stratum / 2)) {
+            true => LabelUnit { stratum: unit.stratum / 2 * 2, ..unit },
+            false => unit,
+        });
+        self.poststratified(found, &cells.collect::<Vec<LabelUnit>>(), places, offset, formula)
+    }
+
+    /// The mean of numbers by strata.
+    fn stratified_mean(&self, mut found: Corrected, rows: &[ScoreUnit]) -> Corrected {
+        let formula = "stratified PPI++ (StratPPI)";
+        let mean = match stratified::mean(rows, self.strata, self.target, found.is_clustered()) {
+            Ok(mean) => mean,
+            Err(reason) => return found.refused(formula, reason),
+        };
+        let used = |(place, one): (&usize, &StratumMean)| StratumUsed {
+            stratum: self.strata[*place].clone(),
+            units: one.units,
+            gold: one.gold,
+            lambda: one.lambda,
+        };
+        found.strata = mean.strata.iter().map(used).collect();
+        if found.gold < FEW_SCORES {
+            found.warn_of_few_scores();
+        }
+        if found.gold_errors < FEWEST_ERRORS && found.gold < found.units {
+            let reason = found.few_errors();
+            return found.with(mean.estimate, Spread::Unknown(reason), formula, "", false);
+        }
+        if !found.is_clustered() {
+            let spread = Spread::Normal { se: mean.se, df: mean.df };
+            return found.with(mean.estimate, spread, formula, "t, Satterthwaite", false);
+        }
+        if found.gold_sessions < FEWEST_CLUSTERS {
+            let reason = found.few_sessions();
+            return found.with(mean.estimate, Spread::Unknown(reason), formula, "", false);
+        }
+        let spread = Spread::Normal { se: mean.se, df: mean.df };
+        found.with(mean.estimate, spread, formula, "sessions, linearised, t", false)
     }
 
     /// The estimate by design of a share or a mean.
@@ -326,7 +492,10 @@ impl Correction {
             let reason = format!("gold is of {} sessions, at least {FEWEST_CLUSTERS} are needed", mean.gold_clusters);
             return found.with(mean.estimate, Spread::Unknown(reason), formula, "", is_share);
         }
-        let se = mean.se_cluster.unwrap_or(mean.se);
+        let se = match self.target {
+            Target::Population => mean.se_cluster.unwrap_or(mean.se),
+            Target::TheseUnits => design::error_of_these(&units, found.is_clustered()),
+        };
         let spread = Spread::Normal { se, df: mean.gold_clusters.max(2) as f64 - 1.0 };
         found.with(mean.estimate, spread, formula, "sessions, linearised, t", is_share)
     }
@@ -339,12 +508,17 @@ impl Correction {
         }
         let unequal = matches!(self.design, Design::UnequalProbability | Design::ByModelLabel);
         if unequal {
-            return self.by_design(found, rows, probabilities.iter().copied(), false);
+            return self
+                .by_design(found, rows, probabilities.iter().copied(), false)
+                .weighing(&by_probability(rows, probabilities), self.target);
+        }
+        if self.design == Design::Stratified {
+            return self.stratified_mean(found, rows).weighing(&by_stratum(rows), self.target);
         }
         let gold: Vec<(f64, f64)> = rows.iter().filter_map(|row| Some((row.gold?, row.guess))).collect();
         let rest: Vec<f64> = rows.iter().filter(|row| row.gold.is_none()).map(|row| row.guess).collect();
         let parts = Parts { gold: &gold, rest: &rest };
-        let tuned = if gold.len() <= MOST_UNTUNED { Lambda::Fixed(1.0) } else { Lambda::Tuned };
+        let tuned = if gold.len() <= MOST_UNTUNED { Lambda::Fixed(1.0) } else { Lambda::OnGold };
         let (mean, formula) = match (self.target, rest.is_empty()) {
             (Target::TheseUnits, _) => (ppi::finite_mean(parts, 0.05), "difference estimator for these units"),
             (_, true) => {
@@ -367,9 +541,7 @@ impl Correction {
         };
         found.lambda = Some(mean.lambda);
         if gold.len() < FEW_SCORES {
-            found
-                .warnings
-                .push(format!("only {} gold units: below {FEW_SCORES} the interval is itself uncertain", gold.len()));
+            found.warn_of_few_scores();
         }
         if found.gold_errors < FEWEST_ERRORS && !rest.is_empty() {
             let reason = found.few_errors();
@@ -380,7 +552,7 @@ impl Correction {
             return found.with(mean.estimate, spread, formula, "t", false);
         }
         if found.gold_sessions < FEWEST_CLUSTERS {
-            let reason = format!("gold is of {} sessions, at least {FEWEST_CLUSTERS} are needed", found.gold_sessions);
+            let reason = found.few_sessions();
             return found.with(mean.estimate, Spread::Unknown(reason), formula, "", false);
         }
         let spread =
@@ -396,6 +568,7 @@ impl Correction {
             session: unit.session,
             guess: is(unit.model),
             gold: gold.map(is),
+            stratum: 0,
         };
         let on_gold: Vec<ScoreUnit> = elsewhere.iter().map(|unit| row(unit, unit.gold)).collect();
         let here: Vec<ScoreUnit> = units.iter().map(|unit| row(unit, None)).collect();

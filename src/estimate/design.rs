@@ -92,6 +92,26 @@ pub fn mean(units: &[Unit]) -> Result<DesignMean, NoCorrection> {
     })
 }
 
+/// The standard error of the mean among these very units, of which each was drawn by itself: SE² = Σ_gold (1 − π)(y − ŷ)²/π² / N². By sessions, if
+/// gold has several units in one: the terms' deviations from their mean are summed within each, for whole sessions may have been drawn.
+pub fn error_of_these(units: &[Unit], by_session: bool) -> f64 {
+    let all = units.len() as f64;
+    let term = |unit: &Unit| {
+        let left = (1.0 - unit.probability).max(0.0).sqrt();
+        unit.gold.map_or(0.0, |gold| left * (gold - unit.guess) / unit.probability)
+    };
+    if !by_session {
+        return units.iter().map(|unit| term(unit).powi(2)).sum::<f64>().sqrt() / all;
+    }
+    let mean = units.iter().map(term).sum::<f64>() / all;
+    let mut sums: std::collections::BTreeMap<usize, f64> = std::collections::BTreeMap::new();
+    for unit in units {
+        *sums.entry(unit.cluster).or_default() += term(unit) - mean;
+    }
+    let g = sums.len() as f64;
+    (g / (g - 1.0).max(1.0) * sums.values().map(|sum| sum * sum).sum::<f64>()).sqrt() / all
+}
+
 /// The regression of ỹ on covariates, one row a unit.
 ///
 /// # Errors

@@ -92,6 +92,8 @@ pub struct FieldEstimates {
     pub quantity: &'static str,
     /// How its gold was drawn.
     pub design: Design,
+    /// What to know about that: where strata come from, or why they are not used.
+    pub design_note: Option<String>,
     /// The numbers; one element without groups.
     pub groups: Vec<GroupEstimates>,
     /// Differences between groups.

@@ -1,6 +1,7 @@
 //! A run's shares and means, corrected: takes a run, gold and perhaps groups of units, gives numbers field by field.
 
 use super::correct::{Correction, Design, Labelled, difference};
+use super::drawing::{self, Drawing, DrawnUnit};
 use super::error::EstimateError;
 use super::misclassification::{self, MOST_CONDITION};
 use super::numbers::{
@@ -8,6 +9,7 @@ use super::numbers::{
 };
 use super::poststratified::Target;
 use super::sessions::ScoreUnit;
+use super::strata::KnownStrata;
 use crate::agreement::Estimate;
 use crate::agreement::interval::Resampling;
 use crate::agreement::ratings::{Answer, Level};
@@ -43,6 +45,8 @@ pub struct RunEstimation<'a> {
     pub collapse: Option<&'a str>,
     /// The group of each unit that has one, and what groups are called.
     pub groups: Option<(&'a str, &'a HashMap<UnitId, String>)>,
+    /// Which strata gold was drawn by.
+    pub strata: &'a KnownStrata,
     /// Take gold without probabilities as a random part of the units.
     pub assume_random: bool,
     /// Whom the numbers are of.
@@ -120,7 +124,7 @@ impl RunEstimation<'_> {
                 hash: self.gold.hash.clone(),
                 rows: gold.len(),
                 in_run,
-                assumed_random: fields.iter().any(|field| field.design == Design::AssumedRandom),
+                assumed_random: self.assume_random && gold.iter().all(|row| row.probability.is_none()) && in_run > 0,
             },
             units: UnitCounts {
                 all: asked.len(),
@@ -208,54 +212,18 @@ impl RunEstimation<'_> {
         }
     }
 
-    /// Whether the recorded probability fits the number of gold units: else gold is missing, or was drawn from other units.
-    fn probability_fits(&self, drawn: &[(Option<f64>, Option<usize>)], design: Design, units: usize) -> Vec<String> {
-        let Some(p) = drawn.first().and_then(|(p, _)| *p).filter(|_| design == Design::EqualProbability) else {
-            return vec![];
-        };
-        let (gold, expected) = (drawn.len() as f64, p * units as f64);
-        let off = (gold - expected).abs();
-        // Whole sessions may have been drawn, whose number varies more than that of units: small differences say nothing.
-        if off <= 3.0 * (expected * (1.0 - p)).sqrt() || off <= 0.25 * expected {
-            return vec![];
-        }
-        vec![format!(
-            "with a probability of {p:.3}, {expected:.0} of {units} units would be gold; {gold:.0} are: was the gold drawn from these units, and \
-             is all that was drawn labelled?"
-        )]
+    /// Decides how the gold of the units was drawn.
+    fn drawing(&self, drawn: &[DrawnUnit], elsewhere: bool) -> Result<(Design, Option<String>), EstimateError> {
+        Drawing { gold: self.gold, task: &self.codebook.task, assume_random: self.assume_random, strata: self.strata }
+            .design(drawn, elsewhere)
     }
 
-    /// How the gold of these units was drawn: their probabilities, and with each what the design may depend on.
-    fn design(&self, drawn: &[(Option<f64>, Option<usize>)], elsewhere: bool) -> Result<Design, EstimateError> {
-        if elsewhere {
-            return Ok(Design::OtherUnits);
+    /// The place of a unit's stratum; 0 where there are none.
+    fn stratum(&self, unit: &UnitId) -> usize {
+        match self.strata {
+            KnownStrata::OfAll(strata) => strata.of.get(unit).copied().unwrap_or(0),
+            _ => 0,
         }
-        let missing = drawn.iter().filter(|(probability, _)| probability.is_none()).count();
-        match (missing, self.assume_random) {
-            (0, _) => {}
-            (_, true) if missing == drawn.len() => return Ok(Design::AssumedRandom),
-            (_, false) if missing == drawn.len() => {
-                let (path, task) = (self.gold.path.clone(), self.codebook.task.clone());
-                return Err(EstimateError::UnknownDesign { path, task });
-            }
-            _ => {
-                let path = self.gold.path.clone();
-                return Err(EstimateError::SomeProbabilities { path, missing, rows: drawn.len() });
-            }
-        }
-        let alike = |values: &mut dyn Iterator<Item = f64>| {
-            let (low, high) = values.fold((f64::INFINITY, 0.0_f64), |(low, high), p| (low.min(p), high.max(p)));
-            high - low <= 1e-6 * high
-        };
-        if alike(&mut drawn.iter().filter_map(|(p, _)| *p)) {
-            return Ok(Design::EqualProbability);
-        }
-        let labels: BTreeSet<usize> = drawn.iter().filter_map(|(_, label)| *label).collect();
-        let by_label = !labels.is_empty()
-            && labels.iter().all(|wanted| {
-                alike(&mut drawn.iter().filter(|(_, label)| *label == Some(*wanted)).filter_map(|(p, _)| *p))
-            });
-        Ok(if by_label { Design::ByModelLabel } else { Design::UnequalProbability })
     }
 
     /// Gold rows by unit. Of a part of the gold, recorded probabilities are those of being gold times the part's share.
@@ -280,8 +248,12 @@ impl RunEstimation<'_> {
         found.into_iter().map(|(name, units)| (Some(name), units)).collect()
     }
 
-    fn correction(&self, design: Design) -> Correction {
-        Correction { design, target: self.target, resampling: self.resampling }
+    fn correction(&self, design: Design) -> Correction<'_> {
+        let strata: &[String] = match self.strata {
+            KnownStrata::OfAll(strata) => &strata.names,
+            _ => &[],
+        };
+        Correction { design, strata, target: self.target, resampling: self.resampling }
     }
 
     fn label_field(
@@ -315,17 +287,22 @@ impl RunEstimation<'_> {
                 model,
                 gold: drawn.and_then(|(row, _)| place(column.answer(&row.fields))),
                 probability: drawn.and_then(|(_, probability)| *probability),
+                stratum: self.stratum(unit.unit),
             })
         };
         let rated: Vec<(&UnitId, Option<Labelled>)> = units.iter().map(|unit| (unit.unit, labelled(unit))).collect();
         let elsewhere: Vec<Labelled> = others.iter().filter_map(labelled).filter(|unit| unit.gold.is_some()).collect();
-        let drawn: Vec<(Option<f64>, Option<usize>)> = (rated.iter())
-            .filter_map(|(_, unit)| unit.as_ref().filter(|unit| unit.gold.is_some()))
-            .map(|unit| (unit.probability, Some(unit.model)))
+        let drawn: Vec<DrawnUnit> = (rated.iter().filter_map(|(_, unit)| unit.as_ref()))
+            .map(|unit| DrawnUnit {
+                is_gold: unit.gold.is_some(),
+                probability: unit.probability,
+                label: Some(unit.model),
+                stratum: unit.stratum,
+            })
             .collect();
-        let design = self.design(&drawn, !others.is_empty())?;
+        let (design, design_note) = self.drawing(&drawn, !others.is_empty())?;
         let correction = self.correction(design);
-        let warnings = self.probability_fits(&drawn, design, rated.iter().filter(|(_, unit)| unit.is_some()).count());
+        let warnings = drawing::doubts(&drawn, design);
         // Of two labels that are true and false the second says nothing more.
         let shown = if labels == ["true", "false"] { 1 } else { labels.len() };
         let mut groups = vec![];
@@ -349,7 +326,17 @@ impl RunEstimation<'_> {
         let differences = differences(&groups);
         let collapse = collapse.map(|one| one.name.clone());
         let field = column.name.clone();
-        Ok(FieldEstimates { field, collapse, quantity: "share", design, groups, differences, inversion, warnings })
+        Ok(FieldEstimates {
+            field,
+            collapse,
+            quantity: "share",
+            design,
+            design_note,
+            groups,
+            differences,
+            inversion,
+            warnings,
+        })
     }
 
     fn score_field(
@@ -368,17 +355,24 @@ impl RunEstimation<'_> {
                 let answer = unit.row.status.is_answered().then(|| column.answer(&unit.row.fields));
                 let scored = answer.and_then(number).map(|guess| {
                     let gold = drawn.and_then(|(row, _)| number(column.answer(&row.fields)));
-                    (ScoreUnit { session: unit.session, guess, gold }, drawn.and_then(|(_, probability)| *probability))
+                    (
+                        ScoreUnit { session: unit.session, guess, gold, stratum: self.stratum(unit.unit) },
+                        drawn.and_then(|(_, probability)| *probability),
+                    )
                 });
                 (unit.unit, scored)
             })
             .collect();
-        let drawn: Vec<(Option<f64>, Option<usize>)> = (rated.iter())
-            .filter_map(|(_, unit)| unit.as_ref().filter(|(unit, _)| unit.gold.is_some()))
-            .map(|(_, probability)| (*probability, None))
+        let drawn: Vec<DrawnUnit> = (rated.iter().filter_map(|(_, unit)| unit.as_ref()))
+            .map(|(unit, probability)| DrawnUnit {
+                is_gold: unit.gold.is_some(),
+                probability: *probability,
+                label: None,
+                stratum: unit.stratum,
+            })
             .collect();
-        let design = self.design(&drawn, !others.is_empty())?;
-        let warnings = self.probability_fits(&drawn, design, rated.iter().filter(|(_, unit)| unit.is_some()).count());
+        let (design, design_note) = self.drawing(&drawn, !others.is_empty())?;
+        let warnings = drawing::doubts(&drawn, design);
         let ends = self.codebook.field(&column.field).and_then(|field| match &field.kind {
             FieldKind::Score(score) => Some((score.min as f64, score.max as f64)),
             FieldKind::Shares(_) => Some((0.0, 100.0)),
@@ -408,6 +402,7 @@ impl RunEstimation<'_> {
             collapse: None,
             quantity: "mean",
             design,
+            design_note,
             groups,
             differences,
             inversion: None,

@@ -88,6 +88,44 @@ pub fn shares(counts: &Counts, labels: &[String]) -> Result<Vec<f64>, NoCorrecti
     Ok(found)
 }
 
+/// Draws of the posterior of the shares among these very units, one row a draw: those with gold are known, so that of the variance of each
+/// P̂(·|k) the part 1 − n/N of its gold in its units is left.
+pub fn posterior_of_these(counts: &Counts, draws: u32, seed: u64) -> Vec<Vec<f64>> {
+    let cells = counts.gold.iter().zip(&counts.all).zip(counts.model_shares());
+    let cells: Vec<(Vec<f64>, Vec<f64>, f64, f64)> = cells
+        .map(|((row, all), share)| {
+            let sum: f64 = row.iter().sum();
+            let known = row.iter().map(|count| if sum > 0.0 { count / sum } else { 0.0 }).collect();
+            let unknown = if *all > 0.0 && sum > 0.0 { (1.0 - sum / all).max(0.0).sqrt() } else { 1.0 };
+            (row.iter().map(|count| count + 0.5).collect(), known, unknown, share)
+        })
+        .collect();
+    let columns = counts.gold.first().map_or(0, Vec::len);
+    in_blocks(draws, seed, |source| {
+        let mut theta = vec![0.0; columns];
+        for (parameters, known, unknown, share) in &cells {
+            let drawn = source.dirichlet(parameters);
+            for ((theta, p), known) in theta.iter_mut().zip(drawn).zip(known) {
+                // Without gold nothing is known: the draw stands as it is.
+                let known = if *unknown < 1.0 { *known } else { p };
+                *theta += share * (known + unknown * (p - known));
+            }
+        }
+        theta
+    })
+}
+
+fn in_blocks(draws: u32, seed: u64, draw: impl Fn(&mut Draws) -> Vec<f64> + Sync) -> Vec<Vec<f64>> {
+    (0..draws.div_ceil(BLOCK))
+        .into_par_iter()
+        .flat_map_iter(|block| {
+            let mut source = Draws::new(seed, u64::from(block));
+            let count = BLOCK.min(draws - block * BLOCK);
+            (0..count).map(|_| draw(&mut source)).collect::<Vec<Vec<f64>>>()
+        })
+        .collect()
+}
+
 /// Draws of the posterior of the shares, one row a draw. A label of the model without gold has its prior, and widens the interval so.
 pub fn posterior(counts: &Counts, target: Target, draws: u32, seed: u64) -> Vec<Vec<f64>> {
     let fixed = counts.model_shares();
@@ -107,12 +145,5 @@ pub fn posterior(counts: &Counts, target: Target, draws: u32, seed: u64) -> Vec<
         }
         theta
     };
-    (0..draws.div_ceil(BLOCK))
-        .into_par_iter()
-        .flat_map_iter(|block| {
-            let mut source = Draws::new(seed, u64::from(block));
-            let count = BLOCK.min(draws - block * BLOCK);
-            (0..count).map(move |_| draw(&mut source))
-        })
-        .collect()
+    in_blocks(draws, seed, draw)
 }

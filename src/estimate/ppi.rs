@@ -22,6 +22,10 @@ pub struct Parts<'a> {
 pub enum Lambda {
     /// Chosen from the data so that the variance is least, within 0 and 1 (PPI++).
     Tuned,
+    /// The same with the variance of the model's answers on gold in the place of that on all units. Where few answers are large, by chance more
+    /// or fewer of them are gold, and [`Lambda::Tuned`] follows: it is then too small where they are too few, the estimate is biased and its
+    /// interval too short. A coefficient fitted on gold alone hardly moves.
+    OnGold,
     /// Set beforehand.
     Fixed(f64),
 }
@@ -76,6 +80,17 @@ pub fn tuned_lambda(parts: Parts<'_>) -> f64 {
     if spread > 0.0 { (covariance / spread).clamp(0.0, 1.0) } else { 0.0 }
 }
 
+/// λ̂ = Cov_S(y, ŷ) / ((1 + n/N) Var_S(ŷ)) within 0 and 1; 0 where ŷ does not vary on gold.
+pub fn lambda_on_gold(parts: Parts<'_>) -> f64 {
+    let (n, rest) = (parts.gold.len() as f64, parts.rest.len() as f64);
+    let mean_y = mean_of(parts.gold.iter().map(|(y, _)| *y));
+    let mean_guess = mean_of(parts.gold.iter().map(|(_, guess)| *guess));
+    let (both, own) = parts.gold.iter().fold((0.0, 0.0), |(both, own), (y, guess)| {
+        (both + (y - mean_y) * (guess - mean_guess), own + (guess - mean_guess).powi(2))
+    });
+    if own > 0.0 { (both / own / (1.0 + n / rest)).clamp(0.0, 1.0) } else { 0.0 }
+}
+
 /// The corrected mean, with an interval that misses with probability `alpha`.
 ///
 /// # Errors
@@ -92,15 +107,18 @@ pub fn mean(parts: Parts<'_>, lambda: Lambda, convention: Convention, alpha: f64
     if (n.min(parts.rest.len()) as f64) <= less {
         return Err(NoCorrection::TooFewGold { gold: n, needed: 2 });
     }
-    let lambda = match lambda {
-        Lambda::Tuned => tuned_lambda(parts),
-        Lambda::Fixed(lambda) => lambda,
+    // A coefficient that was fitted on gold takes a degree of freedom from it.
+    let (lambda, fitted) = match lambda {
+        Lambda::Tuned => (tuned_lambda(parts), 0),
+        Lambda::OnGold => (lambda_on_gold(parts), usize::from(n > 2)),
+        Lambda::Fixed(lambda) => (lambda, 0),
     };
     let rectifier: Vec<f64> = parts.gold.iter().map(|(y, guess)| y - lambda * guess).collect();
     let imputed: Vec<f64> = parts.rest.iter().map(|guess| lambda * guess).collect();
     let estimate = mean_of(imputed.iter().copied()) + mean_of(rectifier.iter().copied());
-    let se = (variance(&imputed, less) / imputed.len() as f64 + variance(&rectifier, less) / n as f64).sqrt();
-    let half = se * upper_quantile(convention, n, alpha);
+    let se = (variance(&imputed, less) / imputed.len() as f64 + variance(&rectifier, less + fitted as f64) / n as f64)
+        .sqrt();
+    let half = se * upper_quantile(convention, n - fitted, alpha);
     Ok(Mean { gold: n, rest: parts.rest.len(), lambda, estimate, se, low: estimate - half, high: estimate + half })
 }
 
@@ -141,13 +159,14 @@ pub fn weighted_mean(
     };
     let lambda = match lambda {
         Lambda::Fixed(lambda) => lambda,
-        Lambda::Tuned => {
+        Lambda::Tuned | Lambda::OnGold => {
             let centre = at(1.0).0;
             let gold: Vec<(f64, f64)> = (parts.gold.iter().zip(&of_gold))
                 .map(|((y, guess), w)| (w * (y - centre), w * (guess - centre)))
                 .collect();
             let rest: Vec<f64> = parts.rest.iter().zip(&of_rest).map(|(guess, w)| w * (guess - centre)).collect();
-            tuned_lambda(Parts { gold: &gold, rest: &rest })
+            let parts = Parts { gold: &gold, rest: &rest };
+            if lambda == Lambda::OnGold { lambda_on_gold(parts) } else { tuned_lambda(parts) }
         }
     };
     let (estimate, imputed, rectifier) = at(lambda);
@@ -277,7 +296,8 @@ pub struct Coefficients {
 pub fn regression(parts: RegressionParts<'_>, lambda: Lambda, alpha: f64) -> Result<Coefficients, NoCorrection> {
     let lambda = match lambda {
         Lambda::Fixed(lambda) => lambda,
-        Lambda::Tuned => regression_lambda(parts, 1.0)?,
+        // Gradients have no few large values: one way of tuning is enough.
+        Lambda::Tuned | Lambda::OnGold => regression_lambda(parts, 1.0)?,
     };
     let point = parts.point(lambda)?;
     let found = parts.gradients(&point, lambda != 0.0)?;

@@ -39,6 +39,10 @@ pub fn bootstrap_share(units: &[LabelUnit], strata: usize, target: Target, resam
     let mut whole = vec![[0.0; 3]; strata];
     with_gold.iter().chain(&without).for_each(|sums| add(&mut whole, sums, 1.0));
     let precision: Vec<f64> = whole.iter().map(|cell| if cell[1] > 0.0 { cell[2] / cell[1] } else { 0.5 }).collect();
+    // Of these very units the gold is known: what is left varies by the root of its part.
+    let unknown: Vec<f64> = (whole.iter())
+        .map(|cell| if target == Target::TheseUnits && cell[0] > 0.0 { (1.0 - cell[1] / cell[0]).sqrt() } else { 1.0 })
+        .collect();
     let draws = (0..resampling.replicates)
         .into_par_iter()
         .map(|replicate| {
@@ -55,7 +59,8 @@ pub fn bootstrap_share(units: &[LabelUnit], strata: usize, target: Target, resam
             let all: f64 = model.iter().map(|cell| cell[0]).sum();
             let share = |k: usize| {
                 let [_, gold, hits] = drawn[k];
-                model[k][0] / all * if gold > 0.0 { hits / gold } else { precision[k] }
+                let rate = if gold > 0.0 { hits / gold } else { precision[k] };
+                model[k][0] / all * (precision[k] + unknown[k] * (rate - precision[k]))
             };
             (0..strata).map(share).sum()
         })
@@ -90,19 +95,23 @@ pub struct ScoreUnit {
     pub guess: f64,
     /// Gold's, if there is one.
     pub gold: Option<f64>,
+    /// The place of its stratum; 0 where there are none.
+    pub stratum: usize,
 }
 
 /// The standard error of mean_U(λŷ) + mean_S(y − λŷ) by sessions, linearised: SE² = G/(G − 1) Σ_g (Σ_i u_i)², with u_i = (λŷ_i − mean)/N for
-/// units without gold and (y_i − λŷ_i − mean)/n for those with it. For these very units U is all of them and contributes nothing.
+/// units without gold and (y_i − λŷ_i − mean)/n for those with it. For these very units U is all of them and contributes nothing, and the part
+/// 1 − n/N of the gold's variance is left.
 pub fn mean_se(units: &[ScoreUnit], lambda: f64, target: Target) -> f64 {
     let rectifier: Vec<f64> = units.iter().filter_map(|unit| Some(unit.gold? - lambda * unit.guess)).collect();
     let imputed: Vec<f64> = units.iter().filter(|unit| unit.gold.is_none()).map(|unit| lambda * unit.guess).collect();
     let of_gold = mean_of(rectifier.iter().copied());
     let of_rest = if imputed.is_empty() { 0.0 } else { mean_of(imputed.iter().copied()) };
+    let unknown = if target == Target::TheseUnits { 1.0 - rectifier.len() as f64 / units.len() as f64 } else { 1.0 };
     let mut sessions: BTreeMap<usize, f64> = BTreeMap::new();
     for unit in units {
         let influence = match (unit.gold, target) {
-            (Some(gold), _) => (gold - lambda * unit.guess - of_gold) / rectifier.len() as f64,
+            (Some(gold), _) => unknown.sqrt() * (gold - lambda * unit.guess - of_gold) / rectifier.len() as f64,
             (None, Target::Population) => (lambda * unit.guess - of_rest) / imputed.len() as f64,
             (None, Target::TheseUnits) => continue,
         };

@@ -164,15 +164,15 @@ fn what_is_undefined_says_why() {
     assert_eq!(design::mean(&[unknown, unknown]), Err(NoCorrection::NoProbability));
 }
 
-fn correction(design: Design) -> Correction {
-    Correction { design, target: Target::Population, resampling: Resampling { replicates: 2000, seed: 1 } }
+fn correction(design: Design) -> Correction<'static> {
+    Correction { design, strata: &[], target: Target::Population, resampling: Resampling { replicates: 2000, seed: 1 } }
 }
 
 /// Single units: (model's label, gold's, how many).
 fn labelled(cells: &[(usize, Option<usize>, usize)]) -> Vec<Labelled> {
     let each = cells.iter().flat_map(|&(model, gold, count)| std::iter::repeat_n((model, gold), count));
     each.enumerate()
-        .map(|(session, (model, gold))| Labelled { session, model, gold, probability: gold.map(|_| 0.1) })
+        .map(|(session, (model, gold))| Labelled { session, model, gold, probability: gold.map(|_| 0.1), stratum: 0 })
         .collect()
 }
 
@@ -189,7 +189,7 @@ fn without_an_error_in_gold_there_is_no_normal_interval_but_a_posterior() {
     assert!(low < 0.21 && high > 0.24 && high - low > 0.05, "{low} {high}");
     let scores: Vec<ScoreUnit> = units
         .iter()
-        .map(|u| ScoreUnit { session: u.session, guess: u.model as f64, gold: u.gold.map(|g| g as f64) })
+        .map(|u| ScoreUnit { session: u.session, guess: u.model as f64, gold: u.gold.map(|g| g as f64), stratum: 0 })
         .collect();
     assert_eq!(correction(Design::EqualProbability).mean(&scores, &[]).corrected.low, None);
 }

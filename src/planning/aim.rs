@@ -5,6 +5,7 @@
 
 use super::draw::equal_strata;
 use crate::agreement::ratings::{Cell, Ratings};
+use crate::codebook::{Codebook, FieldKind};
 use std::collections::HashMap;
 
 /// The stratum of units without a usable answer.
@@ -72,6 +73,21 @@ impl Aim {
         Aim {
             strata: errors.iter().map(|error| stratum(error).to_owned()).collect(),
             sizes: errors.iter().map(|error| error.sqrt()).collect(),
+        }
+    }
+}
+
+/// The range of a field's scores: as declared, else as seen. `name` may go on with the name of a part.
+pub fn score_range(codebook: &Codebook, name: &str, ratings: &Ratings) -> (f64, f64) {
+    let field = name.split('.').next().unwrap_or_default();
+    match codebook.field(field).map(|field| &field.kind) {
+        Some(FieldKind::Score(score)) => (score.min as f64, score.max as f64),
+        Some(FieldKind::Shares(_)) => (0.0, 100.0),
+        _ => {
+            let cells = (0..ratings.items().len())
+                .flat_map(|item| (0..ratings.raters().len()).map(move |rater| ratings.cell(item, rater)));
+            let numbers = cells.filter_map(|cell| if let Cell::Number(number) = cell { Some(number) } else { None });
+            numbers.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)))
         }
     }
 }

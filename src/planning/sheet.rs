@@ -4,6 +4,7 @@
 
 use super::sample::Sample;
 use crate::codebook::{Codebook, FieldKind};
+use serde::Deserialize;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -61,6 +62,33 @@ pub fn sheet(sample: &Sample, codebook: &Codebook, rater: &str) -> Vec<u8> {
 /// Where the design of a sheet is kept: beside it.
 pub fn design_path(sheet: &Path) -> PathBuf {
     sheet.with_extension("design.json")
+}
+
+/// A design as it was saved, as far as it says where strata come from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SavedDesign {
+    /// First digits of its hash.
+    pub id: String,
+    /// The task.
+    pub task: String,
+    /// `uniform`, `label` or `disagreement`.
+    pub by: String,
+    /// The runs that it looked at.
+    #[serde(default)]
+    pub runs: Vec<String>,
+    /// The field that it looked at.
+    #[serde(default)]
+    pub field: Option<String>,
+}
+
+/// The designs of a task's samples in a folder, in the order of their files' names. What is none is passed over.
+pub fn saved_designs(folder: &Path, task: &str) -> Vec<SavedDesign> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.to_string_lossy().ends_with(".design.json"));
+    paths.sort();
+    let read = |path: &PathBuf| serde_json::from_slice::<SavedDesign>(&fs::read(path).ok()?).ok();
+    paths.iter().filter_map(read).filter(|design| design.task == task).collect()
 }
 
 /// Writes a sheet and its design, unless the same sheet is there. Neither is ever overwritten.

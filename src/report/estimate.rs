@@ -42,7 +42,9 @@ pub fn estimate_table(found: &RunEstimates) -> String {
             ));
         }
         let formulas: Vec<String> = formulas(field);
-        out.push_str(&format!("formula: {}; {}\n", formulas.join("; "), field.design.in_words()));
+        let note = field.design_note.iter().map(|note| format!(" ({note})")).collect::<String>();
+        out.push_str(&format!("formula: {}; {}{note}\n", formulas.join("; "), field.design.in_words()));
+        out.push_str(&weights(field));
         field.warnings.iter().for_each(|warning| out.push_str(&format!("warning: {warning}\n")));
     }
     out.push('\n');
@@ -54,6 +56,23 @@ pub fn estimate_table(found: &RunEstimates) -> String {
     found.notes.iter().for_each(|note| out.push_str(&format!("note: {note}\n")));
     found.warnings.iter().for_each(|warning| out.push_str(&format!("warning: {warning}\n")));
     found.assumptions.iter().for_each(|assumption| out.push_str(&format!("assumes: {assumption}\n")));
+    out
+}
+
+/// What the weights of unequally drawn gold cost, and how it lies in strata.
+fn weights(field: &FieldEstimates) -> String {
+    let mut out = String::new();
+    for group in &field.groups {
+        let Some(found) = group.estimates.first().map(|one| &one.corrected) else { continue };
+        let of = group.group.iter().map(|group| format!("{group}: ")).collect::<String>();
+        if !found.strata.is_empty() {
+            let strata = found.strata.iter().map(|one| format!("{} {}/{}", one.stratum, one.gold, one.units));
+            out.push_str(&format!("gold/units by stratum: {of}{}\n", strata.collect::<Vec<_>>().join(", ")));
+        }
+        if let Some(weighted) = found.weighted_gold {
+            out.push_str(&format!("weights: {of}{} gold units weigh like {weighted:.0} equal ones\n", found.gold));
+        }
+    }
     out
 }
 

@@ -31,9 +31,8 @@ pub struct TaskSummary {
     pub reasons: Vec<Reason>,
     /// How the run agrees with gold, and the humans with one another.
     pub agreement: Vec<FieldHeadline>,
-    /// How often the test split of the gold was opened; none where it has none. Not in the file, which a repeated job leaves as it is.
-    #[serde(skip)]
-    pub test_opened: Option<usize>,
+    /// The part of the gold that `agreement` is about: `dev`, where the gold has a test split; none for all of it.
+    pub gold_split: Option<&'static str>,
     /// Whether the gold holds examples of the codebook; none without gold.
     pub leaks: Option<LeakCheck>,
 }
