@@ -63,7 +63,7 @@ impl Drawing<'_> {
         if alike(gold.iter().filter_map(|unit| unit.probability)) {
             return Ok((Design::EqualProbability, None));
         }
-        if gold.iter().all(|unit| unit.label.is_some()) && alike_within(&gold, |unit| unit.label).is_none() {
+        if self.depends_on_label_alone(units, &gold) {
             return Ok((Design::ByModelLabel, None));
         }
         Ok(match self.strata {
@@ -81,6 +81,28 @@ impl Drawing<'_> {
                 }
             },
         })
+    }
+
+    /// Whether units with the same label of the model had the same probability. Gold alone cannot say so where it was drawn by something else: the
+    /// units that were not drawn may have had another one.
+    fn depends_on_label_alone(&self, units: &[DrawnUnit], gold: &[&DrawnUnit]) -> bool {
+        if gold.iter().any(|unit| unit.label.is_none()) || alike_within(gold, |unit| unit.label).is_some() {
+            return false;
+        }
+        match self.strata {
+            KnownStrata::None => true,
+            KnownStrata::OfGold { .. } => false,
+            KnownStrata::OfAll(_) => {
+                let of_stratum: BTreeMap<usize, f64> =
+                    gold.iter().filter_map(|unit| Some((unit.stratum, unit.probability?))).collect();
+                let drawn = |unit: &DrawnUnit| {
+                    let probability = Some(*of_stratum.get(&unit.stratum)?);
+                    Some(DrawnUnit { probability, ..*unit })
+                };
+                let units: Option<Vec<DrawnUnit>> = units.iter().map(drawn).collect();
+                units.is_some_and(|units| alike_within(&units.iter().collect::<Vec<_>>(), |unit| unit.label).is_none())
+            }
+        }
     }
 
     /// Without probabilities.
@@ -137,4 +159,38 @@ fn doubt(members: &[&DrawnUnit]) -> Option<String> {
         "with a probability of {p:.3}, {expected:.0} of {units} units would be gold; {gold:.0} are: was the gold drawn from these units, and \
          is all that was drawn labelled?"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::estimate::strata::Strata;
+    use std::collections::HashMap;
+
+    fn design(units: &[DrawnUnit], strata: &KnownStrata) -> Design {
+        let gold = Gold { path: "gold/t.csv".into(), hash: String::new(), rows: vec![] };
+        Drawing { gold: &gold, task: "t", assume_random: false, strata }.design(units, false).unwrap().0
+    }
+
+    fn unit(label: usize, stratum: usize, probability: Option<f64>) -> DrawnUnit {
+        DrawnUnit { is_gold: probability.is_some(), probability, label: Some(label), stratum }
+    }
+
+    #[test]
+    fn a_label_that_merely_coincides_with_the_strata_in_gold_does_not_decide() {
+        let known = KnownStrata::OfAll(Strata {
+            names: vec!["a".into(), "b".into()],
+            of: HashMap::new(),
+            whence: String::new(),
+        });
+        let gold = [unit(0, 0, Some(0.5)), unit(0, 0, Some(0.5)), unit(1, 1, Some(1.0)), unit(1, 1, Some(1.0))];
+        let by_label = [&gold[..], &[unit(0, 0, None), unit(1, 1, None)]].concat();
+        assert_eq!(design(&by_label, &known), Design::ByModelLabel);
+        // A unit that was not drawn has the label of one stratum and lies in the other.
+        let by_another = [&gold[..], &[unit(0, 1, None)]].concat();
+        assert_eq!(design(&by_another, &known), Design::Stratified);
+        let of_gold = KnownStrata::OfGold { why: "no design is here".into() };
+        assert_eq!(design(&by_label, &of_gold), Design::UnequalProbability);
+        assert_eq!(design(&by_another, &KnownStrata::None), Design::ByModelLabel, "nothing says otherwise");
+    }
 }
