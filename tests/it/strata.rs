@@ -253,8 +253,8 @@ fn strata_that_are_the_runs_own_labels_need_no_design() {
     assert_eq!(assumed["groups"], heat["groups"]);
     // Strata that nothing explains: the probabilities that differ within them still count.
     gold.iter_mut().enumerate().for_each(|(at, row)| {
-        row.insert("stratum".to_owned(), if at % 2 == 0 { "left" } else { "right" }.to_owned());
-        row.insert("probability".to_owned(), if at % 3 == 0 { "0.2" } else { "0.4" }.to_owned());
+        row.insert("stratum".to_owned(), if at.is_multiple_of(2) { "left" } else { "right" }.to_owned());
+        row.insert("probability".to_owned(), if at.is_multiple_of(3) { "0.2" } else { "0.4" }.to_owned());
     });
     write_gold(&project, &gold);
     let other = field(&project, "heat", 0, &[]);
