@@ -162,10 +162,22 @@ fn lambda(input: &Input) -> Result<Lambda, StatError> {
     match input.params.get("lambda") {
         None => Ok(Lambda::Tuned),
         Some(Value::String(text)) if text == "tuned" => Ok(Lambda::Tuned),
+        Some(Value::String(text)) if text == "gold" => Ok(Lambda::OnGold),
         Some(value) => {
-            value.as_f64().map(Lambda::Fixed).ok_or_else(|| input.params.wrong("lambda", "tuned or a number"))
+            value.as_f64().map(Lambda::Fixed).ok_or_else(|| input.params.wrong("lambda", "tuned, gold or a number"))
         }
     }
+}
+
+/// Variances with 1/n and normal quantiles, unless `small_sample` is asked for.
+fn convention(input: &Input) -> Result<Convention, StatError> {
+    Ok(match input.params.get("convention") {
+        None => Convention::Asymptotic,
+        Some(_) => match input.params.one_of("convention", &["asymptotic", "small_sample"])? {
+            "small_sample" => Convention::SmallSample,
+            _ => Convention::Asymptotic,
+        },
+    })
 }
 
 fn alpha(input: &Input) -> Result<f64, StatError> {
@@ -317,7 +329,7 @@ fn stratified_ppi_mean(input: &Input) -> Result<Map<String, Value>, StatError> {
             Stratum { name: name.clone(), gold, rest }
         })
         .collect();
-    let found = ppi::stratified_mean(&strata, lambda(input)?, Convention::Asymptotic, alpha(input)?);
+    let found = ppi::stratified_mean(&strata, lambda(input)?, convention(input)?, alpha(input)?);
     let mut figures = Figures::new();
     let items: usize = groups.iter().map(|(_, rows)| rows.len()).sum();
     for (at, (stratum, rows)) in groups.iter().enumerate() {

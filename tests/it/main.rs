@@ -55,6 +55,7 @@ mod shard;
 mod stat;
 mod stat_correction;
 mod stops;
+mod strata;
 mod unreachable;
 #[cfg(unix)]
 mod terminal;

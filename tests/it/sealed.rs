@@ -18,7 +18,7 @@ fn project(codebook: &str) -> Project {
         project.write(&format!("logs/{session}.jsonl"), codex(&format!("s{session}"), &prompts));
     }
     let label = |session: usize, nth: usize| match words(session, nth) {
-        _ if (session + nth) % 5 == 0 => "rough",
+        _ if (session + nth).is_multiple_of(5) => "rough",
         "stop that" => "rough",
         "do it now" => "curt",
         _ => "calm",
@@ -50,7 +50,7 @@ fn second_run(project: &Project) {
     (manifest["run"], manifest["rater"]) = (json!("other"), json!(rater));
     project.write("runs/other/manifest.json", manifest.to_string());
     let rows = project.rows("runs/cues/annotations.jsonl").into_iter().enumerate().map(|(at, mut row)| {
-        if at % 3 == 0 {
+        if at.is_multiple_of(3) {
             row["fields"]["label"] = json!("rough");
         }
         row["rater"] = json!(rater);
