@@ -363,3 +363,97 @@ impl Sample for SummedSample<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agreement::kappa::cohen_kappa;
+    use crate::agreement::table::TableView;
+    use proptest::prelude::*;
+
+    /// One statistic of q × q counts, and the counts themselves.
+    fn sample(sums: ClusterSums, q: usize) -> SummedSample<'static> {
+        let mut statistics: Vec<Box<dyn Statistic>> =
+            vec![Box::new(move |counts: &[f64]| cohen_kappa(TableView { labels: q, counts }))];
+        for cell in 0..q * q {
+            statistics.push(Box::new(move |counts: &[f64]| Ok(counts[cell])));
+        }
+        SummedSample { sums, statistics }
+    }
+
+    fn cells(q: usize) -> Vec<Vec<(usize, f64)>> {
+        (0..q * q).map(|cell| vec![(cell, 1.0)]).collect()
+    }
+
+    fn sorted(mut values: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+        values.sort_by(|x, y| x.iter().map(|x| x.to_bits()).cmp(y.iter().map(|y| y.to_bits())));
+        values
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_the_items_however_they_are_kept(
+            (q, items) in (2_usize..7).prop_flat_map(|q| (Just(q), prop::collection::vec((0_usize..60, 0..q * q), 1..400)))
+        ) {
+            let by_cells = sample(ClusterSums::of_items(q * q, &cells(q), items.clone()), q);
+            let mut turned: Vec<(usize, usize, f64)> = items.iter().map(|&(cluster, cell)| (99 - cluster, cell, 1.0)).collect();
+            turned.reverse();
+            let by_entries = sample(ClusterSums::new(q * q, turned), q);
+            let mut clusters = std::collections::BTreeMap::new();
+            for &(cluster, cell) in &items {
+                clusters.entry(cluster).or_insert_with(|| vec![0.0; q * q])[cell] += 1.0;
+            }
+            let total: Vec<f64> = (0..q * q).map(|cell| clusters.values().map(|counts| counts[cell]).sum()).collect();
+            prop_assert_eq!(by_cells.sums.total(), total.clone());
+            prop_assert_eq!(by_cells.sums.clusters(), clusters.len());
+
+            // One cluster left out, each as often as there are clusters of its kind.
+            let left_out = by_cells.leave_one_out().into_iter().zip(by_cells.kinds()).flat_map(|(values, &count)| {
+                let counts: Vec<f64> = values[1..].iter().map(|value| value.unwrap()).collect();
+                std::iter::repeat_n(counts, count as usize)
+            });
+            let expected = clusters.values().map(|counts| total.iter().zip(counts).map(|(x, y)| x - y).collect());
+            prop_assert_eq!(sorted(left_out.collect()), sorted(expected.collect()));
+
+            // Replicates do not depend on names and order of clusters, nor on how counts are kept.
+            let resampling = Resampling { replicates: 20, seed: 4 };
+            let drawn = by_cells.replicates(resampling);
+            prop_assert_eq!(&drawn, &by_entries.replicates(resampling));
+            prop_assert_eq!(&drawn, &replicates_by_weights(&by_cells, resampling));
+            prop_assert_eq!(&drawn, &by_cells.dense_replicates::<1>(60, resampling));
+        }
+    }
+
+    #[test]
+    fn items_that_add_nothing_make_no_cluster_and_odd_amounts_are_kept_as_they_are() {
+        let mut items = Items::new(2);
+        for cluster in 0..30_usize {
+            items.add(
+                cluster,
+                &(cluster % 3),
+                || if cluster == 0 { vec![] } else { vec![(0, 0.1), (1, cluster as f64)] },
+            );
+        }
+        let sums = items.sums();
+        assert_eq!((sums.clusters(), sums.multiplicities.as_slice()), (20, [10, 10].as_slice()));
+        assert_eq!(sums.total(), [2.0, 30.0]);
+        let scores: Vec<(usize, usize, f64)> =
+            (0..200).flat_map(|item| [(item / 8, 0, 1.0), (item / 8, 1, (item as f64).sqrt())]).collect();
+        let sums = ClusterSums::new(2, scores);
+        assert!(sums.dense().is_none() && sums.clusters() == 25);
+        assert!((sums.total()[1] - (0..200).map(|item| f64::from(item).sqrt()).sum::<f64>()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn counts_that_are_not_small_are_summed_without_words_that_overflow() {
+        // Thirty sessions with thousands of one label: dense up to 4,096 a session, by weights above.
+        for most in [4_000, 5_000] {
+            let items =
+                (0..30).flat_map(|g| (0..most - g).map(move |item| (g, if item < g * 7 { 3 } else { 0 }))).collect();
+            let sample = sample(ClusterSums::of_items(4, &cells(2), items), 2);
+            assert_eq!(sample.sums.dense().is_some(), most == 4_000);
+            let resampling = Resampling { replicates: 50, seed: 9 };
+            assert_eq!(sample.replicates(resampling), replicates_by_weights(&sample, resampling));
+        }
+    }
+}

@@ -120,9 +120,9 @@ struct Below {
 }
 
 impl Below {
-    /// Of at least 1 and at most 2³².
+    /// Of at most 2³²; 0 is never asked.
     fn new(bound: u64) -> Below {
-        let bound = bound.max(2);
+        let bound = bound.max(1);
         // With a sixteenth of the bits to spare, fewer than one in sixteen is rejected.
         let numbers = (1..=8).take_while(|&numbers| bound.checked_pow(numbers).is_some_and(|power| power >> 60 == 0));
         let numbers = numbers.last().unwrap_or(1);
