@@ -28,6 +28,9 @@ mod group;
 mod group_trouble;
 mod init;
 mod interrupt;
+mod label;
+mod label_client;
+mod label_guard;
 #[cfg(not(feature = "parquet"))]
 mod no_tables;
 #[cfg(unix)]

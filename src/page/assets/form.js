@@ -64,7 +64,9 @@ export function buildForm(question, changed) {
   const element = make(
     "form",
     { id: "form", autocomplete: "off", submit: (event) => event.preventDefault() },
-    fields.map((one) => one.element),
+    // What an answer needs comes first; what explains it, after it.
+    fields.filter((one) => one.form.required).map((one) => one.element),
+    fields.filter((one) => !one.form.required).map((one) => one.element),
     make("div", { class: "field note" }, make("label", { for: "note" }, "Note", key("n")), note),
   );
   for (const one of fields) {
