@@ -13,7 +13,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// Name, type, content.
-static FILES: [(&str, &str, &str); 13] = [
+static FILES: [(&str, &str, &str); 16] = [
     ("page.css", STYLE, include_str!("assets/page.css")),
     ("form.css", STYLE, include_str!("assets/form.css")),
     ("start.js", SCRIPT, include_str!("assets/start.js")),
@@ -26,6 +26,9 @@ static FILES: [(&str, &str, &str); 13] = [
     ("fields.js", SCRIPT, include_str!("assets/fields.js")),
     ("list.js", SCRIPT, include_str!("assets/list.js")),
     ("label.js", SCRIPT, include_str!("assets/label.js")),
+    ("adjudicate.js", SCRIPT, include_str!("assets/adjudicate.js")),
+    ("round.js", SCRIPT, include_str!("assets/round.js")),
+    ("adjudicate.css", STYLE, include_str!("assets/adjudicate.css")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 

@@ -48,7 +48,7 @@ proptest! {
         let unit = prompts[nth % prompts.len()].clone();
         let material = render(&session, &unit, &sees(max_tokens));
         let sight = Sight::new(&session, &unit, &material, None);
-        let trimmed = |text: &str| text.split('\n').map(str::trim_end).collect::<Vec<_>>().join("\n");
+        let trimmed = |text: &str| text.split('\n').map(|line| line.trim_end().trim_end_matches(':')).collect::<Vec<_>>().join("\n");
         prop_assert_eq!(trimmed(&joined(&sight.pieces)), trimmed(&material.text));
         let shown: Vec<u32> = sight.pieces.iter().filter_map(|piece| piece.event).collect();
         prop_assert_eq!(&shown, &material.shown);
