@@ -11,6 +11,7 @@
 
 pub mod adjudication;
 pub mod desk;
+pub mod line;
 pub mod pile;
 pub mod question;
 pub mod round;

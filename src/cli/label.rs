@@ -42,6 +42,9 @@ pub struct Label {
     /// The address to listen at. Any but the default lets other machines in, without encryption.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", help_heading = "How")]
     pub listen: IpAddr,
+    /// No page: one unit at a time in this terminal, typed or piped.
+    #[arg(long, help_heading = "How", conflicts_with_all = ["adjudicate", "port", "listen", "open_browser"])]
+    pub plain: bool,
     /// Open the page in the browser.
     #[arg(long, help_heading = "How")]
     pub open_browser: bool,

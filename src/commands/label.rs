@@ -1,7 +1,11 @@
-//! `label`: the page on which people label.
+//! `label`: the page on which people label and decide; or the same in a terminal.
+
+mod plain;
 
 use super::annotate::told_to_end;
-use super::{Exit, UsageError, config, environment, library, print, print_json_lines, say, session_paths};
+use super::{
+    Exit, UsageError, config, environment, library, print, print_beside, print_json_lines, say, session_paths,
+};
 use interrater::cli::{Common, Label as Args, choice};
 use interrater::codebook::Codebook;
 use interrater::config::{Config, Key};
@@ -26,6 +30,9 @@ use std::sync::Arc;
 
 /// Sets the table, and serves until it is told to end.
 pub fn run(args: &Args, common: &Common) -> Result<Exit> {
+    if args.plain && common.json {
+        return Err(UsageError::PlainJson.into());
+    }
     let config = config(common)?;
     let library = library(&config)?;
     let codebook = Arc::new(library.task(&args.task)?.clone());
@@ -47,7 +54,15 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
         }
         None => Work::Adjudicate(adjudication(args, gold, codebook, &config)?),
     };
-    page(&Arc::new(Room { shelf, question, work }), args, common)
+    let room = Room { shelf, question, work };
+    match &room.work {
+        Work::Label(desk) if args.plain => {
+            let exit = plain::run(desk, &room.shelf, &room.question)?;
+            print_beside(&format!("{}\n", closing_line(&room)))?;
+            Ok(exit)
+        }
+        _ => page(&Arc::new(room), args, common),
+    }
 }
 
 /// The cases, and the models whose answers can be asked for.

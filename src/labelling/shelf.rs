@@ -128,6 +128,11 @@ impl Shelf {
         })
     }
 
+    /// The material as a model gets it, without its fence.
+    pub fn material_text(&self, id: &UnitId) -> Result<String, ShelfError> {
+        self.found(id, |opened, unit| Ok(opened.renderer.material(unit).text))
+    }
+
     /// The very text that a model gets, instructions and fence included.
     pub fn prompt_text(&self, id: &UnitId) -> Result<String, ShelfError> {
         self.found(id, |opened, unit| {

@@ -365,3 +365,204 @@ fn hostile_words_are_data_everywhere() {
     let page = server.get("/").with(200).body;
     assert!(!page.contains("alert(") && !page.contains("ada"));
 }
+
+/// A gold file in which ada and bob labelled twelve prompts, and differ on two.
+fn two_raters(project: &Project) {
+    let mut text = "unit,rater,label,note\n".to_owned();
+    for at in 0..12 {
+        let unit = format!("codex:s{}#{}", at / 4, at % 4 + 1);
+        let (ada, bob) = if at == 5 || at == 9 { ("rough", "curt") } else { ("calm", "calm") };
+        text.push_str(&format!("{unit},ada,{ada},a{at}\n{unit},bob,{bob},b{at}\n"));
+    }
+    text.push_str("codex:s9#1,ada,calm,\n");
+    project.write("gold/tone.csv", text);
+}
+
+#[test]
+fn whoever_decides_sees_both_answers_and_the_models_only_on_request() {
+    let project = project();
+    two_raters(&project);
+    project.ok(&["annotate", "tone", "--quiet", "--run", "cues"]);
+    let before = project.read("gold/tone.csv");
+    let server = Server::start(&project, &["tone", "--adjudicate", "--rater", "eve", "--run", "cues"]);
+    assert_eq!((&server.said["mode"], &server.said["progress"]["units"]), (&json!("adjudicate"), &json!(12)));
+    let pile = server.get("/api/units").with(200).json();
+    assert_eq!((&pile["units"][0]["name"], &pile["units"][1]["name"]), (&json!("s1#2"), &json!("s2#2")));
+    assert_eq!(pile["rest"], json!({ "agreed": 10, "averaged": 0 }));
+    let case = server.get("/api/units/0").with(200).json();
+    let voices: Vec<(&str, &str, &str)> = (case["voices"].as_array().unwrap().iter())
+        .map(|voice| {
+            (
+                voice["rater"].as_str().unwrap(),
+                voice["fields"]["label"].as_str().unwrap(),
+                voice["note"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(voices, [("ada", "rough", "a5"), ("bob", "curt", "b5")]);
+    assert_eq!(
+        (&case["verdict"], &case["open"], &case["model_shown"]),
+        (&json!("differ"), &json!(["label"]), &json!(false))
+    );
+    // Nothing of the model's before it is asked for, and not even then without a record.
+    let all: String = (0..12).map(|at| server.get(&format!("/api/units/{at}")).body).collect();
+    assert!(!all.contains("baseline") && !all.contains("cue words"), "{all}");
+    assert!(!project.path("gold/tone.labelling.jsonl").exists());
+    let models = server.post("/api/units/0/models", &json!({})).with(200).json();
+    assert!(models["models"][0]["rater"].as_str().unwrap().starts_with("baseline/cues@tone-"), "{models}");
+    assert_eq!((&journal(&project)[0]["what"], &journal(&project)[0]["by"]), (&json!("model-shown"), &json!("eve")));
+    assert_eq!(server.get("/api/units/0").json()["model_shown"], json!(true));
+    // The round.
+    let round = server.get("/api/round").with(200).json();
+    let pair = &round["pairs"][0];
+    assert_eq!((&pair["a"], &pair["b"], &pair["items"]), (&json!("ada"), &json!("bob"), &json!(12)));
+    assert_eq!(pair["figures"][0]["name"], json!("κ"));
+    let agreed = project.json(&["agree", "--task", "tone", "--replicates", "200"]);
+    let kappa = agreed["fields"][0]["pairs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|pair| pair["a"] == "ada" && pair["b"] == "bob")
+        .unwrap();
+    assert_eq!(pair["figures"][0]["value"], kappa["cohen_kappa"]["value"]);
+    assert_eq!(pair["open"][0]["between"], json!("curt or rough"));
+    assert_eq!(
+        pair["open"][0]["cases"][1],
+        json!({ "at": 1, "a": "rough", "b": "curt", "a_note": "a9", "b_note": "b9" })
+    );
+    // One is taken from bob, one is another label still.
+    let taken = json!({ "fields": case["voices"][1]["fields"], "note": "", "taken_from": "bob" });
+    assert_eq!(server.post("/api/units/0/decision", &taken).with(200).json()["next"], json!(1));
+    server.post("/api/units/1/decision", &json!({ "fields": { "label": "calm" }, "note": "neither" })).with(200);
+    server.post("/api/units/1/decision", &json!({ "fields": {} })).with(422);
+    server.post("/api/settle", &json!({ "which": "agreed", "count": 9 })).with(422);
+    server.post("/api/settle", &json!({ "which": "agreed", "count": 10 })).with(200);
+    let after = project.read("gold/tone.csv");
+    assert!(after.starts_with(&before), "{after}");
+    let gold: Vec<&str> = after[before.len()..].lines().collect();
+    assert_eq!((gold.len(), gold[0], gold[1]), (12, "codex:s1#2,gold,curt,", "codex:s2#2,gold,calm,neither"));
+    server.post("/api/undo", &json!({})).with(200);
+    assert_eq!(project.read("gold/tone.csv").lines().count(), before.lines().count() + 2);
+    let how: Vec<String> = (journal(&project).iter())
+        .filter(|line| line["what"] == "adjudicated")
+        .map(|line| line["how"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(how[..3], ["taken from bob", "decided", "agreed"]);
+    assert!(server.end().1.contains("2 decided now; 2 of 12 done"));
+}
+
+#[test]
+fn a_raters_page_has_no_way_to_what_is_decided_and_the_other_none_to_answer() {
+    let project = project();
+    two_raters(&project);
+    let server = Server::start(&project, &["tone", "--rater", "ada"]);
+    for path in ["/api/round", "/api/units/0/models", "/api/settle"] {
+        server.get(path).with(404);
+        server.post(path, &json!({})).with(404);
+    }
+    server.post("/api/units/0/decision", &json!({ "fields": { "label": "calm" } })).with(404);
+    let judge = Server::start(&project, &["tone", "--adjudicate"]);
+    judge.post("/api/units/0/answer", &json!({ "fields": { "label": "calm" } })).with(404);
+    judge.raw("GET", "/api/units/0", &[("Cookie", &server.cookie)], "").with(401);
+    project.write("gold/tone.csv", "unit,rater,label\ncodex:s0#1,ada,calm\n");
+    let error = project.refused(&["label", "tone", "--adjudicate"]);
+    assert!(error.contains("no units that two raters labelled") && error.contains("--rater NAME"), "{error}");
+}
+
+#[test]
+fn scores_that_are_close_are_averaged_and_others_decided() {
+    let project = project();
+    let rows = [("codex:s0", 40, 60), ("codex:s1", 40, 61), ("codex:s2", 70, 70)];
+    let mut text = "unit,rater,score,phases\n".to_owned();
+    for (unit, ada, bob) in rows {
+        text.push_str(&format!("{unit},ada,{ada},reading=50;writing=50\n{unit},bob,{bob},reading=40;writing=60\n"));
+    }
+    project.write("gold/effort.csv", &text);
+    let server = Server::start(&project, &["effort", "--adjudicate"]);
+    let pile = server.get("/api/units").json();
+    assert_eq!((&pile["units"][0]["name"], &pile["rest"]), (&json!("s1"), &json!({ "agreed": 0, "averaged": 2 })));
+    server.post("/api/settle", &json!({ "which": "averaged", "count": 2 })).with(200);
+    server
+        .post(
+            "/api/units/0/decision",
+            &json!({ "fields": { "score": 55.5, "phases": { "reading": 45, "writing": 55 } } }),
+        )
+        .with(200);
+    let found = rows_of_gold(&project);
+    assert_eq!(
+        found,
+        [
+            "codex:s0,gold,50,reading=45;writing=55",
+            "codex:s2,gold,70,reading=45;writing=55",
+            "codex:s1,gold,55.5,reading=45;writing=55"
+        ]
+    );
+    project.ok(&["agree", "--task", "effort", "--replicates", "200"]);
+}
+
+fn rows_of_gold(project: &Project) -> Vec<String> {
+    project.read("gold/effort.csv").lines().filter(|line| line.contains(",gold,")).map(str::to_owned).collect()
+}
+
+/// Runs `label --plain` with these lines as input.
+fn plainly(project: &Project, args: &[&str], typed: &str) -> (Option<i32>, String, String) {
+    let output = assert_cmd::Command::new(env!("CARGO_BIN_EXE_interrater"))
+        .args([&["label"], args, &["--plain"]].concat())
+        .current_dir(project.path("."))
+        .env_clear()
+        .env("HOME", project.path("."))
+        .write_stdin(typed)
+        .timeout(crate::project::PATIENCE)
+        .output()
+        .expect("the binary runs");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("output is UTF-8");
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn in_a_terminal_the_same_desk_takes_lines() {
+    let project = project();
+    let typed =
+        "?\n3\nn not sure\nreason=it says now\ncite 1 please\ncite 1 never said\n2\ns\nu\nloud\ncurt\nu\nq\n1\n";
+    let (code, out, err) = plainly(&project, &["tone", "--rater", "ada"], typed);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("── 1 of 40 · codex:s0#1 ──\n>>> [1] USER: please go on\n"), "{out}");
+    assert!(out.contains("3 calm: Calm.") && out.contains("label: 1 rough · 2 curt · 3 calm"), "{out}");
+    assert!(out.contains("event 1 does not hold these words") && out.contains("noted as evidence"), "{out}");
+    assert!(out.contains("skipped 3") && out.contains("`loud` is no key and no answer here"), "{out}");
+    assert!(out.ends_with("2 labelled now; 2 of 40 done, 0 skipped\n"), "{out}");
+    let found = rows(&project, "gold/tone.csv");
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[&key("codex:s0#1", "ada")]["label"], "calm");
+    let second = &found[&key("codex:s0#2", "ada")];
+    assert_eq!(
+        (second["label"].as_str(), second["note"].as_str(), second["reason"].as_str()),
+        ("curt", "not sure", "it says now")
+    );
+    let what: Vec<String> = journal(&project).iter().map(|line| line["what"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(what, ["answer", "answer", "skip", "undo", "answer", "undo"]);
+    // The end of the input is an end as well; what was labelled is not asked for again.
+    let (code, out, _) = plainly(&project, &["tone", "--rater", "ada"], "3\n");
+    assert_eq!(code, Some(0));
+    assert!(out.contains("── 3 of 40") && !out.contains("── 2 of 40") && out.contains("saved 3"), "{out}");
+    // All of it, and then there is nothing left.
+    let (_, out, _) = plainly(&project, &["tone", "--rater", "ada"], &"1\n".repeat(50));
+    assert!(out.contains("nothing is left to label") && out.contains("40 of 40 done"), "{out}");
+    let (code, _, err) = plainly(&project, &["tone", "--json"], "");
+    assert_eq!(code, Some(2));
+    assert!(err.contains("--plain talks to a person"), "{err}");
+}
+
+#[test]
+fn in_a_terminal_scores_and_shares_are_typed() {
+    let project = project();
+    let (code, out, _) = plainly(
+        &project,
+        &["effort", "--rater", "ada"],
+        "70\nreading=30;writing=60\nreading=30;writing=70\n\n101\n\nq\n",
+    );
+    assert_eq!(code, Some(0));
+    assert!(out.contains("saved 1") && out.contains("`score` is missing") && out.contains("`101` is no key"), "{out}");
+    let found = rows(&project, "gold/effort.csv");
+    assert_eq!((found.len(), found[&key("codex:s0", "ada")]["phases"].as_str()), (1, "reading=30;writing=70"));
+}

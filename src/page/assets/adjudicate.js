@@ -22,7 +22,7 @@ const VERDICTS = { differ: "The raters differ.", close: "The raters are close; t
 function shown(value) {
   if (value === null || value === undefined) return "—";
   if (Array.isArray(value)) return value.length > 0 ? value.map(words).join(", ") : "none";
-  if (typeof value === "object") return Object.entries(value).map(([name, part]) => `${words(name)} ${shown(part)}`).join(" · ");
+  if (typeof value === "object") return make("ul", { class: "parts" }, Object.entries(value).map(([name, part]) => make("li", {}, make("span", {}, words(name)), " ", make("b", {}, shown(part)))));
   if (typeof value === "boolean") return value ? "yes" : "no";
   return typeof value === "string" ? words(value) : String(value);
 }
@@ -87,7 +87,7 @@ export async function adjudicate(task) {
   }
 
   function showVoices(models = []) {
-    const decided = current.decision ? `Decided: ${fields.filter((one) => one.required).map((one) => shown(current.decision.fields[one.name])).join(" · ")}` : "Not decided.";
+    const decided = current.decision ? ["Decided: ", fields.filter((one) => one.required).map((one, nth) => [nth > 0 && " · ", shown(current.decision.fields[one.name])])] : "Not decided.";
     const ask =
       task.runs.length > 0 && models.length === 0
         ? button(task.runs.length > 1 ? "Show the models’ answers" : "Show the model’s answer", "m", askModels, { id: "models", title: "that you looked is recorded" })
