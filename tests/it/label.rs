@@ -49,7 +49,7 @@ fn a_person_labels_skips_takes_back_and_goes_on_another_day() {
     assert_eq!(pieces.last().unwrap()["is_target"], json!(true));
     // A prompt's rater sees nothing of what came after it.
     assert!(!material.to_string().contains("reply 3") && material.to_string().contains("reply 2"));
-    assert!(!server.get("/api/units/2/transcript?from=1").body.contains("reply 3"));
+    assert!(!server.get("/api/units/2/transcript?from=1").with(200).body.contains("reply 3"));
     server.get("/api/units/2/events/6").with(404);
     assert!(server.get("/api/units/2/prompt").with(200).json()["text"].as_str().unwrap().contains("Label event"));
 

@@ -113,7 +113,7 @@ export async function adjudicate(task) {
       document.title = `${place + 1} · ${task.question.title}`;
       state.textContent = found.decision ? "Decided earlier." : "";
       await showMaterial(place);
-      document.activeElement?.blur();
+      byId("unit-name").focus({ preventScroll: true });
       begin();
     } catch (error) {
       alarm(error.message);

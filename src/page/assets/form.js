@@ -2,7 +2,7 @@
 
 import { field } from "./fields.js";
 import { bind } from "./keys.js";
-import { alarm, button, key, make, say, words } from "./make.js";
+import { alarm, button, byId, key, make, say, words } from "./make.js";
 import { selected } from "./material.js";
 
 function evidenceField(form, change) {
@@ -96,7 +96,7 @@ export function buildForm(question, changed) {
     ready() {
       const first = plain.find((one) => one.form.required) ?? plain[0];
       if (first && ["score", "number", "shares"].includes(first.form.type)) first.focus();
-      else document.activeElement?.blur();
+      else byId("unit-name").focus({ preventScroll: true });
     },
   };
 }
