@@ -42,7 +42,7 @@ Judge
   stat NAME [FILE]   one statistic of a ratings file, as a JSON object; --list names them
 Conclude
   sample TASK        what humans should label next, drawn with known probabilities; the split into dev and test
-  label TASK         the page on which people label, beside the codebook's definitions
+  label TASK         the page on which people label by the codebook's definitions, and decide where they differ
   estimate RUN       shares and means of a run, corrected by gold for the errors of its model; differences of groups
   report [RUN…]      everything that is known of runs, as one HTML file: numbers, charts, units on which raters differ
 
@@ -144,7 +144,8 @@ pub enum Verb {
     /// a row a unit, under the rater's name; other rows are left alone, and no other rater's answer is shown.
     #[command(
         after_help = "Examples:\n  interrater sample pushback --size 100 && interrater label pushback --rater ada\n  \
-        interrater label success --rater ada --sessions ~/.claude/projects --open-browser"
+        interrater label success --rater ada --sessions ~/.claude/projects --open-browser\n  \
+        interrater label pushback --adjudicate --run RUN"
     )]
     Label(Label),
     /// Shares and means of a run, corrected by gold for the errors of the model that labelled it, with intervals; by groups, with differences.

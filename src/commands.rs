@@ -283,6 +283,19 @@ pub enum UsageError {
     #[error("there are no units of task `{0}` to label")]
     #[diagnostic(help("`interrater sessions` shows which sessions are here; --sessions names others"))]
     NothingToLabel(String),
+    /// A terminal is for people.
+    #[error("--plain talks to a person, and --json to a program")]
+    #[diagnostic(help("leave one of them out; what is labelled stands in the gold file either way"))]
+    PlainJson,
+    /// Nobody can decide on answers that are not there twice.
+    #[error("task `{task}` has no units that two raters labelled ({gold})", gold = gold.display())]
+    #[diagnostic(help("`interrater label {task} --rater NAME` is for the first answers; each rater needs a name"))]
+    NothingToAdjudicate {
+        /// The task.
+        task: String,
+        /// The gold file.
+        gold: PathBuf,
+    },
     /// The page's address is not free.
     #[error("cannot listen at {address}: {source}")]
     #[diagnostic(help("leave --port out, and any free port is taken"))]

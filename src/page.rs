@@ -8,13 +8,15 @@
 //! The interface between page and server belongs to the two of them and has no version: both come out of one binary. Units are asked for
 //! by their place on the pile, so that no text of a request becomes a path. What is done to files is done off the server's threads.
 
+mod adjudicating;
 mod assets;
 pub mod guard;
 mod refusal;
 mod saving;
 mod view;
 
-use crate::labelling::desk::Desk;
+use crate::labelling::adjudication::Adjudication;
+use crate::labelling::desk::{Desk, DeskError, Progress};
 use crate::labelling::question::Question;
 use crate::labelling::shelf::Shelf;
 use crate::unit::UnitId;
@@ -48,13 +50,32 @@ pub struct Room {
 pub enum Work {
     /// A rater labels.
     Label(Desk),
+    /// Somebody decides where raters differ.
+    Adjudicate(Adjudication),
 }
 
 impl Room {
     fn unit(&self, at: usize) -> Result<&UnitId, Refusal> {
         match &self.work {
             Work::Label(desk) => Ok(desk.unit(at)?),
+            Work::Adjudicate(adjudication) => Ok(adjudication.unit(at)?),
         }
+    }
+
+    /// How much is done.
+    pub fn progress(&self) -> Result<Progress, DeskError> {
+        match &self.work {
+            Work::Label(desk) => desk.progress(),
+            Work::Adjudicate(adjudication) => adjudication.progress(),
+        }
+    }
+}
+
+/// An error as it is told to a rater: nothing that stands in the gold file is in it, for that may be another rater's answer.
+pub fn told(error: &DeskError) -> String {
+    match error {
+        DeskError::File(error) => refusal::file_message(error),
+        error => error.to_string(),
     }
 }
 
@@ -62,6 +83,7 @@ impl Room {
 pub fn router(room: Arc<Room>, guard: Arc<Guard>) -> Router {
     let routes = match room.work {
         Work::Label(_) => saving::routes(),
+        Work::Adjudicate(_) => adjudicating::routes(),
     };
     Router::new()
         .merge(assets::routes())

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub struct Label {
     /// The task.
     pub task: String,
-    /// Who labels [default: the sheet's rater, else human].
+    /// Who labels [default: the sheet's rater, else human]; with --adjudicate, who decides [default: human].
     #[arg(long, value_name = "NAME", help_heading = "What")]
     pub rater: Option<String>,
     /// A sheet of `sample` [default: TASK.sample.csv in the gold folder, where there is one; else all units of the sessions].
@@ -18,7 +18,10 @@ pub struct Label {
     /// A list of units: one id a line, or a CSV file with a column `unit`.
     #[arg(long, value_name = "FILE", help_heading = "What")]
     pub units: Option<PathBuf>,
-    /// The units of these runs, without their answers.
+    /// Decide where two raters or more differ, in the place of labelling: their answers side by side, and the gold answer.
+    #[arg(long, help_heading = "What", conflicts_with_all = ["sample", "units"])]
+    pub adjudicate: bool,
+    /// The units of these runs, without their answers; with --adjudicate, the models whose answers can be looked at.
     #[arg(long, value_name = "RUN", num_args = 1.., help_heading = "What", conflicts_with_all = ["sample", "units"])]
     pub run: Vec<String>,
     /// Files, folders, globs with transcripts [default: those of the configuration].
@@ -39,6 +42,9 @@ pub struct Label {
     /// The address to listen at. Any but the default lets other machines in, without encryption.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", help_heading = "How")]
     pub listen: IpAddr,
+    /// No page: one unit at a time in this terminal, typed or piped.
+    #[arg(long, help_heading = "How", conflicts_with_all = ["adjudicate", "port", "listen", "open_browser"])]
+    pub plain: bool,
     /// Open the page in the browser.
     #[arg(long, help_heading = "How")]
     pub open_browser: bool,

@@ -1,20 +1,26 @@
-//! `label`: the page on which people label.
+//! `label`: the page on which people label and decide; or the same in a terminal.
+
+mod plain;
 
 use super::annotate::told_to_end;
-use super::{Exit, UsageError, config, environment, library, print, print_json_lines, say, session_paths};
+use super::{
+    Exit, UsageError, config, environment, library, print, print_beside, print_json_lines, say, session_paths,
+};
 use interrater::cli::{Common, Label as Args, choice};
 use interrater::codebook::Codebook;
 use interrater::config::{Config, Key};
 use interrater::corpus::{self, Corpus};
 use interrater::gold::file::GoldFile;
-use interrater::labelling::desk::Desk;
+use interrater::labelling::adjudication::{Adjudication, Model};
+use interrater::labelling::desk::{Desk, Progress};
 use interrater::labelling::pile::{self, Card};
 use interrater::labelling::question::Question;
 use interrater::labelling::shelf::Shelf;
 use interrater::page::guard::Guard;
-use interrater::page::{Room, Work, router, serve};
+use interrater::page::{Room, Work, router, serve, told};
 use interrater::prompt::Prompter;
 use interrater::report::sessions::{repository_lines, skipped_lines};
+use interrater::run::vote::Voting;
 use interrater::run::{Annotation, Run};
 use interrater::unit::units;
 use miette::{IntoDiagnostic, Result};
@@ -24,24 +30,69 @@ use std::sync::Arc;
 
 /// Sets the table, and serves until it is told to end.
 pub fn run(args: &Args, common: &Common) -> Result<Exit> {
+    if args.plain && common.json {
+        return Err(UsageError::PlainJson.into());
+    }
     let config = config(common)?;
     let library = library(&config)?;
     let codebook = Arc::new(library.task(&args.task)?.clone());
     let mut corpus = corpus::find(&session_paths(&args.sessions, &config)?)?;
-    let (cards, sheet_rater) = cards(args, &codebook, &config, &mut corpus)?;
+    let path = args.gold.clone().unwrap_or_else(|| config.paths.gold.join(format!("{}.csv", codebook.task)));
+    let gold = GoldFile::new(&path, codebook.clone());
+    let pile = if args.adjudicate { None } else { Some(cards(args, &codebook, &config, &mut corpus)?) };
     if !common.quiet {
         repository_lines(&corpus).iter().chain(&skipped_lines(&corpus)).for_each(|line| say!("{line}"));
     }
     let prompter = Prompter::new(&library, [codebook.as_ref()])?;
     let shelf = Shelf::new(codebook.clone(), prompter, &corpus, is_redacted(args, &config)?);
-    let cards = with_sessions(cards, &shelf, args, common)?;
-    let path = args.gold.clone().unwrap_or_else(|| config.paths.gold.join(format!("{}.csv", codebook.task)));
-    let gold = GoldFile::new(&path, codebook.clone());
-    let rater = args.rater.clone().or(sheet_rater).unwrap_or_else(|| "human".to_owned());
     let question = Question::of(&codebook);
-    let desk = Desk::new(gold, codebook, &rater, cards)?;
-    let room = Arc::new(Room { shelf, question, work: Work::Label(desk) });
-    page(&room, args, common)
+    let work = match pile {
+        Some((cards, sheet_rater)) => {
+            let cards = with_sessions(cards, &shelf, args, common)?;
+            let rater = args.rater.clone().or(sheet_rater).unwrap_or_else(|| "human".to_owned());
+            Work::Label(Desk::new(gold, codebook, &rater, cards)?)
+        }
+        None => Work::Adjudicate(adjudication(args, gold, codebook, &config)?),
+    };
+    let room = Room { shelf, question, work };
+    match &room.work {
+        Work::Label(desk) if args.plain => {
+            let exit = plain::run(desk, &room.shelf, &room.question)?;
+            print_beside(&format!("{}\n", closing_line(&room)))?;
+            Ok(exit)
+        }
+        _ => page(&Arc::new(room), args, common),
+    }
+}
+
+/// The cases, and the models whose answers can be asked for.
+fn adjudication(args: &Args, gold: GoldFile, codebook: Arc<Codebook>, config: &Config) -> Result<Adjudication> {
+    let mut models = Vec::new();
+    for name in &args.run {
+        let run = open_run(name, &codebook, config)?;
+        let mut rows = run.annotations()?;
+        if run.manifest.settings.samples > 1 {
+            rows = Voting::new(&codebook).votes(&rows).into_iter().map(|vote| vote.row).collect();
+        }
+        let answers = rows.into_iter().map(|row| (row.unit.clone(), row)).collect();
+        models.push(Model { run: run.manifest.run, rater: run.manifest.rater, answers });
+    }
+    let path = gold.path().to_owned();
+    let by = args.rater.as_deref().unwrap_or("human");
+    let adjudication = Adjudication::new(gold, codebook, by, models)?;
+    if adjudication.is_empty() {
+        return Err(UsageError::NothingToAdjudicate { task: args.task.clone(), gold: path }.into());
+    }
+    Ok(adjudication)
+}
+
+fn open_run(name: &str, codebook: &Codebook, config: &Config) -> Result<Run> {
+    let run = Run::open(&config.paths.runs, name)?;
+    if run.manifest.task == codebook.task {
+        return Ok(run);
+    }
+    let (run, task) = (run.manifest.run, run.manifest.task);
+    Err(UsageError::OtherTask { run, task, wanted: codebook.task.clone() }.into())
 }
 
 /// The units, and the rater that their sheet names.
@@ -57,11 +108,7 @@ fn cards(
     if !args.run.is_empty() {
         let mut found = Vec::new();
         for name in &args.run {
-            let run = Run::open(&config.paths.runs, name)?;
-            if run.manifest.task != codebook.task {
-                let (run, task) = (run.manifest.run, run.manifest.task);
-                return Err(UsageError::OtherTask { run, task, wanted: codebook.task.clone() }.into());
-            }
+            let run = open_run(name, codebook, config)?;
             run.rows(|row: Annotation| found.push(row.unit))?;
         }
         return Ok((pile::of_units(found), None));
@@ -116,7 +163,7 @@ fn page(room: &Arc<Room>, args: &Args, common: &Common) -> Result<Exit> {
         serve(listener, router(room.clone(), guard), told_to_end()).await.into_diagnostic()
     })?;
     if !common.quiet {
-        say!("{}", closing_line(room)?);
+        say!("{}", closing_line(room));
     }
     Ok(Exit::Done)
 }
@@ -129,19 +176,20 @@ fn announce(room: &Room, url: &str, args: &Args, common: &Common) -> Result<()> 
             args.listen
         );
     }
-    let Work::Label(desk) = &room.work;
-    let progress = desk.progress()?;
+    let progress = room.progress()?;
+    let (mode, rater) = match &room.work {
+        Work::Label(desk) => ("label", desk.rater()),
+        Work::Adjudicate(adjudication) => ("adjudicate", adjudication.by()),
+    };
     if common.json {
         print_json_lines(&[json!({
-            "url": url, "task": room.question.task, "mode": "label", "rater": desk.rater(), "progress": progress,
+            "url": url, "task": room.question.task, "mode": mode, "rater": rater, "progress": progress,
         })])?;
     } else {
+        let does = if mode == "label" { "labels" } else { "decides on" };
         print(&format!(
-            "{} · {} labels {} units, {} of them done\n{url}\n",
-            room.question.title,
-            desk.rater(),
-            progress.units,
-            progress.done
+            "{} · {rater} {does} {} units, {} of them done\n{url}\n",
+            room.question.title, progress.units, progress.done
         ))?;
         if !common.quiet {
             say!("Open that address in a browser; Ctrl-C ends. Every answer is on disk before the page says so.");
@@ -153,13 +201,14 @@ fn announce(room: &Room, url: &str, args: &Args, common: &Common) -> Result<()> 
     Ok(())
 }
 
-fn closing_line(room: &Room) -> Result<String> {
-    let Work::Label(desk) = &room.work;
-    let progress = desk.progress()?;
-    Ok(format!(
-        "{} labelled now; {} of {} done, {} skipped",
-        progress.now, progress.done, progress.units, progress.skipped
-    ))
+fn closing_line(room: &Room) -> String {
+    let did = if matches!(room.work, Work::Label(_)) { "labelled" } else { "decided" };
+    match room.progress() {
+        Ok(Progress { units, done, skipped, now }) => {
+            format!("{now} {did} now; {done} of {units} done, {skipped} skipped")
+        }
+        Err(error) => told(&error),
+    }
 }
 
 /// Asks the desktop to show the page; that it cannot is no failure of ours.

@@ -130,9 +130,9 @@ pub struct Progress {
 
 /// One rater's row, as far as a desk changes it.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Own {
-    fields: Map<String, Value>,
-    note: String,
+pub(super) struct Own {
+    pub(super) fields: Map<String, Value>,
+    pub(super) note: String,
 }
 
 /// What can be taken back.

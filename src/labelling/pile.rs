@@ -54,7 +54,8 @@ impl Card {
         Card { unit, design: BTreeMap::new() }
     }
 
-    fn of_row(row: GoldRow) -> Card {
+    /// The unit of a row, with what the row says of its draw.
+    pub(super) fn of_row(row: GoldRow) -> Card {
         let split = row.split.map(|split| if split == Split::Dev { "dev" } else { "test" }.to_owned());
         // Where it follows from the unit's id, nobody needs a column for it.
         let session = row.session.filter(|session| *session != row.unit.session().as_str());

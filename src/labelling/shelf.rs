@@ -1,6 +1,6 @@
 //! The sessions of the units: read when a unit is looked at, a few of them kept, each read once however many ask for it at a time.
 
-use super::sight::{Sight, Stretch};
+use super::sight::{Sight, Stretch, Wanted};
 use crate::codebook::Codebook;
 use crate::corpus::{Corpus, SessionSource};
 use crate::material::Renderer;
@@ -128,6 +128,11 @@ impl Shelf {
         })
     }
 
+    /// The material as a model gets it, without its fence.
+    pub fn material_text(&self, id: &UnitId) -> Result<String, ShelfError> {
+        self.found(id, |opened, unit| Ok(opened.renderer.material(unit).text))
+    }
+
     /// The very text that a model gets, instructions and fence included.
     pub fn prompt_text(&self, id: &UnitId) -> Result<String, ShelfError> {
         self.found(id, |opened, unit| {
@@ -137,9 +142,9 @@ impl Shelf {
         })
     }
 
-    /// A stretch of the transcript itself, from an event on: nothing cut between events, and nothing after a prompt that is the unit.
-    pub fn stretch(&self, id: &UnitId, from: u32) -> Result<Stretch, ShelfError> {
-        self.found(id, |opened, unit| Ok(Stretch::new(&opened.session, unit, from)))
+    /// A stretch of the transcript itself: nothing cut between events, and nothing after a prompt that is the unit.
+    pub fn stretch(&self, id: &UnitId, wanted: Wanted) -> Result<Stretch, ShelfError> {
+        self.found(id, |opened, unit| Ok(Stretch::new(&opened.session, unit, wanted)))
     }
 
     /// An event's text in full, if the rater may see it.

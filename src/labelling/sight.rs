@@ -108,36 +108,68 @@ fn piece(session: &Session, text: String) -> Piece {
 pub struct Stretch {
     /// Its events.
     pub pieces: Vec<Piece>,
+    /// Where the stretch before it ends, if there is one.
+    pub previous: Option<u32>,
     /// Where the next stretch begins, if there is one.
     pub next: Option<u32>,
     /// Number of the last event that the rater may see.
     pub last: u32,
 }
 
+/// Which events are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those from this one on.
+    From(u32),
+    /// Those up to this one; the last that the rater may see where it comes later.
+    UpTo(u32),
+}
+
 impl Stretch {
-    /// The events from `from` on, as many as fit.
-    pub fn new(session: &Session, unit: &Unit, from: u32) -> Stretch {
+    /// The wanted events, as many as fit.
+    pub fn new(session: &Session, unit: &Unit, wanted: Wanted) -> Stretch {
         let last = last_event(session, unit);
         let target = unit.prompt.map(|prompt| prompt.event);
-        let (mut pieces, mut bytes, mut next) = (Vec::new(), 0, None);
-        for event in events(session, from, last) {
-            if bytes > STRETCH_BYTES {
-                next = Some(event.number);
-                break;
+        let visible = match wanted {
+            Wanted::From(from) => events(session, from, last),
+            Wanted::UpTo(to) => events(session, 1, last.min(to)),
+        };
+        let (mut pieces, mut bytes) = (Vec::new(), 0);
+        let mut take = |event: &Event| {
+            let piece = whole_piece(event, target);
+            bytes += piece.text.len() + 200;
+            pieces.push(piece);
+            bytes <= STRETCH_BYTES
+        };
+        match wanted {
+            Wanted::From(_) => drop(visible.iter().all(&mut take)),
+            Wanted::UpTo(_) => {
+                visible.iter().rev().all(&mut take);
+                pieces.reverse();
             }
-            let (label, words, _) = describe(event, Amount::Full, Amount::Full);
-            let end = words.floor_char_boundary(EVENT_BYTES.min(words.len()));
-            bytes += end + 200;
-            pieces.push(Piece {
-                event: Some(event.number),
-                kind: event.body.name(),
-                head: format!("[{}] {label}", event.number),
-                text: words[..end].trim_end().to_owned(),
-                is_target: target == Some(event.number),
-                more: (end < words.len()).then_some(words.len() - end),
-            });
         }
-        Stretch { pieces, next, last }
+        let number = |piece: Option<&Piece>| piece.and_then(|piece| piece.event);
+        let (begins, ends) = (number(pieces.first()), number(pieces.last()));
+        Stretch {
+            previous: begins.filter(|first| *first > 1).map(|first| first - 1),
+            next: ends.filter(|end| *end < last).map(|end| end + 1),
+            pieces,
+            last,
+        }
+    }
+}
+
+/// An event as the transcript has it, but for the end of very long words.
+fn whole_piece(event: &Event, target: Option<u32>) -> Piece {
+    let (label, words, _) = describe(event, Amount::Full, Amount::Full);
+    let end = words.floor_char_boundary(EVENT_BYTES.min(words.len()));
+    Piece {
+        event: Some(event.number),
+        kind: event.body.name(),
+        head: format!("[{}] {label}", event.number),
+        text: words[..end].trim_end().to_owned(),
+        is_target: target == Some(event.number),
+        more: (end < words.len()).then_some(words.len() - end),
     }
 }
 

@@ -20,7 +20,7 @@ pub const TOKEN_HEADER: HeaderName = HeaderName::from_static("x-interrater-token
 /// The page that the address with the token gives: a browser comes to the page itself from here, and not from elsewhere, so that the
 /// cookie, which is for requests of this site only, goes along.
 const OPENED: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=\"0;url=/\">\
-                      <title>interrater</title><p><a href=\"/\">Open the page</a></html>";
+                      <title>interrater</title><link rel=icon href=/assets/icon.svg><p><a href=\"/\">Open the page</a></html>";
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                                        base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'";

@@ -54,11 +54,7 @@ impl From<DeskError> for Refusal {
             DeskError::HasAnswer | DeskError::NothingToUndo | DeskError::ChangedByHand => StatusCode::CONFLICT,
             DeskError::File(_) | DeskError::Journal { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let message = match &error {
-            DeskError::File(error) => file_message(error),
-            error => error.to_string(),
-        };
-        Refusal { status, message }
+        Refusal { status, message: super::told(&error) }
     }
 }
 

@@ -24,9 +24,11 @@ pub fn routes() -> Router<Arc<Room>> {
         .route("/api/undo", post(undo))
 }
 
-fn desk(room: &Room) -> &Desk {
-    let Work::Label(desk) = &room.work;
-    desk
+fn desk(room: &Room) -> Result<&Desk, Refusal> {
+    match &room.work {
+        Work::Label(desk) => Ok(desk),
+        Work::Adjudicate(_) => Err(Refusal::broken()),
+    }
 }
 
 #[derive(Serialize)]
@@ -40,7 +42,7 @@ struct Task<'r> {
 
 async fn task(State(room): State<Arc<Room>>) -> Result<Json<Value>, Refusal> {
     off_thread(move || {
-        let desk = desk(&room);
+        let desk = desk(&room)?;
         let task = Task {
             mode: "label",
             question: &room.question,
@@ -76,7 +78,7 @@ pub(super) fn name(unit: &UnitId) -> String {
 
 async fn units(State(room): State<Arc<Room>>) -> Result<Json<Pile>, Refusal> {
     off_thread(move || {
-        let desk = desk(&room);
+        let desk = desk(&room)?;
         let listed = |(at, (state, noted)): (usize, (Stage, bool))| -> Result<Listed, Refusal> {
             Ok(Listed { name: name(desk.unit(at)?), state, noted })
         };
@@ -98,15 +100,15 @@ async fn unit(State(room): State<Arc<Room>>, Path(at): Path<usize>) -> Result<Js
     let shown = {
         let room = room.clone();
         off_thread(move || {
-            let desk = desk(&room);
+            let desk = desk(&room)?;
             Ok(Shown { at, name: name(desk.unit(at)?), given: desk.given(at)? })
         })
         .await?
     };
     // Whoever looks at one will want the next: its session is read meanwhile.
     tokio::task::spawn_blocking(move || {
-        let desk = desk(&room);
-        if let Ok(Some(next)) = desk.next_from(at + 1)
+        if let Ok(desk) = desk(&room)
+            && let Ok(Some(next)) = desk.next_from(at + 1)
             && let Ok(unit) = desk.unit(next)
         {
             drop(room.shelf.open(unit));
@@ -147,7 +149,7 @@ async fn answer(
     Json(Answered { fields, evidence, note, seconds }): Json<Answered>,
 ) -> Result<Json<Saved>, Refusal> {
     off_thread(move || {
-        let desk = desk(&room);
+        let desk = desk(&room)?;
         let evidence = room.shelf.checked(desk.unit(at)?, evidence)?;
         desk.answer(at, Giving { fields, evidence, note, seconds })?;
         saved(desk, at)
@@ -170,7 +172,7 @@ async fn skip(
     Json(PutOff { note, seconds }): Json<PutOff>,
 ) -> Result<Json<Saved>, Refusal> {
     off_thread(move || {
-        let desk = desk(&room);
+        let desk = desk(&room)?;
         desk.skip(at, &note, seconds)?;
         saved(desk, at)
     })
@@ -179,7 +181,7 @@ async fn skip(
 
 async fn undo(State(room): State<Arc<Room>>) -> Result<Json<Saved>, Refusal> {
     off_thread(move || {
-        let desk = desk(&room);
+        let desk = desk(&room)?;
         let at = desk.undo()?;
         saved(desk, at)
     })

@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use super::{Room, off_thread};
-use crate::labelling::sight::{Sight, Stretch};
+use crate::labelling::sight::{Sight, Stretch, Wanted};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -32,18 +32,21 @@ async fn prompt(State(room): State<Arc<Room>>, Path(at): Path<usize>) -> Result<
     off_thread(move || Ok(Json(Text { text: room.shelf.prompt_text(room.unit(at)?)? }))).await
 }
 
+/// Where a stretch begins, or where it ends; without either it is the last one.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct From {
-    from: u32,
+struct Place {
+    from: Option<u32>,
+    to: Option<u32>,
 }
 
 async fn transcript(
     State(room): State<Arc<Room>>,
     Path(at): Path<usize>,
-    Query(From { from }): Query<From>,
+    Query(Place { from, to }): Query<Place>,
 ) -> Result<Json<Stretch>, Refusal> {
-    off_thread(move || Ok(Json(room.shelf.stretch(room.unit(at)?, from)?))).await
+    let wanted = from.map_or(Wanted::UpTo(to.unwrap_or(u32::MAX)), Wanted::From);
+    off_thread(move || Ok(Json(room.shelf.stretch(room.unit(at)?, wanted)?))).await
 }
 
 async fn event(State(room): State<Arc<Room>>, Path((at, number)): Path<(usize, u32)>) -> Result<Json<Text>, Refusal> {

@@ -29,6 +29,9 @@ mod group_trouble;
 mod init;
 mod interrupt;
 mod judged;
+mod label;
+mod label_client;
+mod label_guard;
 #[cfg(not(feature = "parquet"))]
 mod no_tables;
 #[cfg(unix)]

@@ -48,7 +48,7 @@ proptest! {
         let unit = prompts[nth % prompts.len()].clone();
         let material = render(&session, &unit, &sees(max_tokens));
         let sight = Sight::new(&session, &unit, &material, None);
-        let trimmed = |text: &str| text.split('\n').map(str::trim_end).collect::<Vec<_>>().join("\n");
+        let trimmed = |text: &str| text.split('\n').map(|line| line.trim_end().trim_end_matches(':')).collect::<Vec<_>>().join("\n");
         prop_assert_eq!(trimmed(&joined(&sight.pieces)), trimmed(&material.text));
         let shown: Vec<u32> = sight.pieces.iter().filter_map(|piece| piece.event).collect();
         prop_assert_eq!(&shown, &material.shown);
@@ -64,8 +64,8 @@ fn stretches_are_the_transcript_up_to_the_prompt_and_no_further() {
     let unit = units(&session, UnitKind::Prompt)[29].clone();
     let (mut from, mut seen, mut stretches) = (1, Vec::new(), 0);
     loop {
-        let stretch = Stretch::new(&session, &unit, from);
-        assert!(stretch.pieces.iter().map(|piece| piece.text.len()).sum::<usize>() < STRETCH_BYTES + EVENT_BYTES);
+        let stretch = Stretch::new(&session, &unit, Wanted::From(from));
+        assert!(stretch.pieces.iter().map(|piece| piece.text.len()).sum::<usize>() < STRETCH_BYTES + 2 * EVENT_BYTES);
         assert_eq!(stretch.last, 29 * 4 + 1);
         seen.extend(stretch.pieces.iter().filter_map(|piece| piece.event));
         stretches += 1;
@@ -83,5 +83,16 @@ fn stretches_are_the_transcript_up_to_the_prompt_and_no_further() {
     for hidden in [0, 29 * 4 + 2, 29 * 4 + 5, u32::MAX] {
         assert_eq!(event_text(&session, &unit, hidden), None);
     }
-    assert!(Stretch::new(&session, &unit, u32::MAX).pieces.is_empty());
+    assert!(Stretch::new(&session, &unit, Wanted::From(u32::MAX)).pieces.is_empty());
+    // From its end, it is the same transcript.
+    let (mut to, mut found) = (u32::MAX, Vec::new());
+    loop {
+        let stretch = Stretch::new(&session, &unit, Wanted::UpTo(to));
+        found.splice(0..0, stretch.pieces.iter().filter_map(|piece| piece.event));
+        match stretch.previous {
+            Some(previous) => to = previous,
+            None => break,
+        }
+    }
+    assert_eq!(found, seen);
 }

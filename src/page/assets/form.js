@@ -2,7 +2,7 @@
 
 import { field } from "./fields.js";
 import { bind } from "./keys.js";
-import { alarm, button, key, make, say, words } from "./make.js";
+import { alarm, button, byId, key, make, say, words } from "./make.js";
 import { selected } from "./material.js";
 
 function evidenceField(form, change) {
@@ -64,7 +64,9 @@ export function buildForm(question, changed) {
   const element = make(
     "form",
     { id: "form", autocomplete: "off", submit: (event) => event.preventDefault() },
-    fields.map((one) => one.element),
+    // What an answer needs comes first; what explains it, after it.
+    fields.filter((one) => one.form.required).map((one) => one.element),
+    fields.filter((one) => !one.form.required).map((one) => one.element),
     make("div", { class: "field note" }, make("label", { for: "note" }, "Note", key("n")), note),
   );
   for (const one of fields) {
@@ -94,7 +96,7 @@ export function buildForm(question, changed) {
     ready() {
       const first = plain.find((one) => one.form.required) ?? plain[0];
       if (first && ["score", "number", "shares"].includes(first.form.type)) first.focus();
-      else document.activeElement?.blur();
+      else byId("unit-name").focus({ preventScroll: true });
     },
   };
 }

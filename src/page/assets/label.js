@@ -29,8 +29,8 @@ export async function label(task) {
   const undoButton = button("Undo", "u", () => undo(), { id: "undo" });
   const state = make("p", { id: "state" });
   form.element.append(
+    canBeQuick ? make("label", { class: "quick", for: "quick" }, quick, "a label’s key saves at once") : "",
     make("div", { class: "actions" }, saveButton, skipButton, undoButton, state),
-    canBeQuick && make("label", { class: "quick", for: "quick" }, quick, "a label’s key saves at once"),
   );
   fill(byId("side"), form.element);
 

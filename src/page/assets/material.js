@@ -107,23 +107,50 @@ async function drawPrompt(body, turn) {
   fill(body, make("pre", { class: "exact", tabindex: 0 }, text));
 }
 
+/// The transcript: of a prompt from its end, of a session from its start; more of it on demand, in either direction.
 async function drawTranscript(body, turn) {
-  fill(body);
-  await addStretch(body, 1, turn);
+  const { target } = await fetchMaterial(at);
+  const stretch = await get(`/api/units/${at}/transcript?${target ? "" : "from=1"}`);
+  if (turn !== drawn) return;
+  fill(body, stretch.pieces.map(drawPiece));
+  offerEarlier(body, stretch, turn);
+  offerLater(body, stretch, turn);
+  showTarget(body);
 }
 
-async function addStretch(body, from, turn) {
-  const stretch = await get(`/api/units/${at}/transcript?from=${from}`);
-  if (turn !== drawn) return;
-  body.append(...stretch.pieces.map(drawPiece));
-  if (stretch.next) {
-    const go = async () => {
-      more.remove();
-      await addStretch(body, stretch.next, turn).catch((error) => alarm(error.message));
-    };
-    const more = make("button", { type: "button", class: "more", click: go }, `go on from event ${stretch.next} of ${stretch.last}`);
-    body.append(more);
-  }
+function moreButton(text, load, place) {
+  const go = async () => {
+    more.disabled = true;
+    await load(more).catch((error) => alarm(error.message));
+    more.remove();
+  };
+  const more = make("button", { type: "button", class: "more", click: go, data: { place } }, text);
+  return more;
+}
+
+function offerEarlier(body, { previous }, turn) {
+  if (!previous) return;
+  const load = async (more) => {
+    const stretch = await get(`/api/units/${at}/transcript?to=${previous}`);
+    if (turn !== drawn) return;
+    const height = body.scrollHeight;
+    more.after(...stretch.pieces.map(drawPiece));
+    offerEarlier(body, stretch, turn);
+    // What was looked at stays where it was.
+    body.scrollTop += body.scrollHeight - height;
+  };
+  body.prepend(moreButton(`events before ${previous + 1}`, load, "earlier"));
+}
+
+function offerLater(body, { next, last }, turn) {
+  if (!next) return;
+  const load = async () => {
+    const stretch = await get(`/api/units/${at}/transcript?from=${next}`);
+    if (turn !== drawn) return;
+    body.append(...stretch.pieces.map(drawPiece));
+    offerLater(body, stretch, turn);
+  };
+  body.append(moreButton(`go on from event ${next} of ${last}`, load, "later"));
 }
 
 async function draw() {
