@@ -6,7 +6,7 @@ use crate::agreement::{FieldAgreement, Pair, PairFigures};
 use crate::chart::forest::words;
 use crate::chart::heat::{Sides, heat};
 use crate::dossier::TaskDossier;
-use crate::markup::Markup;
+use crate::markup::{Markup, classed};
 
 /// The section: pairs with a model in sight, humans folded.
 pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
@@ -17,22 +17,30 @@ pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
             _ => models.push(of_pair(field, pair, names, page)),
         }
     }
+    let note = "The fuller a cell, the larger its part of the row; framed cells are agreement.";
+    let grid = |figures: Markup| -> Markup { classed("div", "pair").child(figures).into() };
     if models.is_empty() {
-        return humans;
+        return grid(humans);
     }
+    let mut models: Markup = [classed("p", "note").text(note).into(), grid(models)].into_iter().collect();
     if !humans.is_empty() {
-        models.push(folded("Humans", humans));
+        models.push(folded("Humans", grid(humans)));
     }
     models
 }
 
 fn of_pair(field: &FieldAgreement, pair: &Pair, names: &Names, page: &Page) -> Markup {
     let PairFigures::Labels(labels) = &pair.figures else { return Markup::default() };
+    if pair.items == 0 {
+        return classed("p", "note")
+            .text(format!("{} and {} have no unit in common.", names.get(&pair.a), names.get(&pair.b)))
+            .into();
+    }
     let (a, b) = (names.get(&pair.a), names.get(&pair.b));
     let found = &labels.agreement;
     let title = format!("{} · {a} and {b}", field.field);
     let note = format!(
-        "Rows: what {a} says; columns: what {b} says. The fuller a cell, the larger its part of the row; framed cells are agreement ({} of {}).",
+        "Rows: {a}; columns: {b}. The same label on {} of {} units.",
         found.confusion.counts.iter().enumerate().map(|(k, row)| row.get(k).copied().unwrap_or(0)).sum::<u64>(),
         pair.items
     );
