@@ -10,6 +10,8 @@ pub const HALF: f64 = 350.0;
 pub(super) const PLOT_X: (f64, f64) = (48.0, 338.0);
 pub(super) const PLOT_Y: (f64, f64) = (250.0, 10.0);
 pub(super) const HEIGHT: f64 = 290.0;
+/// More dots than this have no titles of their own: they would be most of the page.
+const MOST_TITLED: usize = 250;
 /// The largest dot.
 const LARGEST: f64 = 12.0;
 /// That of a single unit, where none is so frequent that it has to be smaller.
@@ -72,7 +74,7 @@ pub(super) fn dots(x: &Scale, y: &Scale, points: &[Point]) -> Vec<Tag> {
         let ((at_x, _), (at_y, _)) = (x.held(point.x)?, y.held(point.y)?);
         let title = format!("{}, {}: {} units", number(point.x), number(point.y), point.count);
         let circle = classed("circle", "dot").at("cx", at_x).at("cy", at_y).at("r", radius(point.count));
-        Some(circle.child(tag("title").text(title)))
+        Some(if points.len() > MOST_TITLED { circle } else { circle.child(tag("title").text(title)) })
     };
     points.iter().filter_map(dot).collect()
 }

@@ -416,35 +416,52 @@ fn what_cannot_be_reported_is_said() {
     assert!(report(&project, &[]).contains("There is no gold"));
 }
 
-/// A run of many units: the page stays small and is made in little time.
+/// Runs of many units, of labels and of scores: the page stays small and is made in little time.
 #[test]
 fn ten_thousand_units_fit_into_five_megabytes() {
     let project = labelled();
-    let run = project.run_name("tone-baseline-cues");
-    let path = format!("runs/{run}/annotations.jsonl");
-    let row: Value = serde_json::from_str(project.read(&path).lines().next().unwrap()).unwrap();
     let labels = ["rough", "curt", "calm"];
-    let (mut rows, mut gold) = (String::new(), "unit,rater,label,probability\n".to_owned());
+    let fields = |at: usize, task: &str| match task {
+        "tone" => json!({ "reason": "Words of a model about a prompt. ".repeat(30), "label": labels[at % 3] }),
+        _ => json!({ "score": at * 37 % 101, "phases": { "reading": at * 53 % 101, "writing": 100 - at * 53 % 101 } }),
+    };
+    let mut runs = vec![];
+    for task in ["tone", "effort"] {
+        let run = project.run_name(&format!("{task}-baseline-cues"));
+        let path = format!("runs/{run}/annotations.jsonl");
+        let row: Value = serde_json::from_str(project.read(&path).lines().next().unwrap()).unwrap();
+        let unit = |at: usize| match task {
+            "tone" => (format!("codex:many-{}#{}", at / 10, at % 10 + 1), format!("codex:many-{}", at / 10)),
+            _ => (format!("codex:many-{at}"), format!("codex:many-{at}")),
+        };
+        let mut rows = String::new();
+        for at in 0..10_000 {
+            let mut row = row.clone();
+            let (unit, session) = unit(at);
+            (row["unit"], row["session"], row["fields"]) = (json!(unit), json!(session), fields(at, task));
+            writeln!(rows, "{row}").unwrap();
+        }
+        project.write(&path, rows);
+        runs.push(run);
+    }
+    let (mut tone, mut effort) = ("unit,rater,label\n".to_owned(), "unit,rater,score,phases\n".to_owned());
     for at in 0..10_000 {
-        let mut row = row.clone();
-        let session = format!("codex:many-{}", at / 10);
-        row["unit"] = json!(format!("{session}#{}", at % 10 + 1));
-        row["session"] = json!(session);
-        row["fields"] = json!({ "reason": "Words of a model about a prompt. ".repeat(30), "label": labels[at % 3] });
-        writeln!(rows, "{row}").unwrap();
-        for rater in ["gold", "a", "b"] {
+        for (nth, rater) in ["gold", "a", "b"].iter().enumerate() {
             let label = labels[(at + usize::from(at % 4 == 0)) % 3];
-            writeln!(gold, "{session}#{},{rater},{label},{}", at % 10 + 1, if rater == "gold" { "1" } else { "" })
-                .unwrap();
+            writeln!(tone, "codex:many-{}#{},{rater},{label}", at / 10, at % 10 + 1).unwrap();
+            let reading = (at * 53 + nth * 7 + at % 19) % 101;
+            let score = (at * 37 + nth + at % 23) % 101;
+            writeln!(effort, "codex:many-{at},{rater},{score},reading={reading};writing={}", 100 - reading).unwrap();
         }
     }
-    project.write(&path, rows).write("gold/tone.csv", gold);
+    project.write("gold/tone.csv", tone).write("gold/effort.csv", effort);
     let begun = Instant::now();
-    let html = report(&project, &[&run]);
+    let html = report(&project, &[runs[0].as_str(), runs[1].as_str()]);
+    let page = begun.elapsed().as_secs_f64();
     assert!(html.len() < 5_000_000, "{} bytes", html.len());
-    assert!(html.contains("of 2500 units on which someone differs"));
-    let documents = document(&project, &[&run]);
-    let all = task(&documents, "tone")["agreement"][0]["pairs"][0]["disagreements"].as_array().unwrap().len();
+    assert!(Regex::new(r"\b\d+ of 2500 units on which someone differs").unwrap().is_match(&html));
+    let found = document(&project, &[&runs[0]]);
+    let all = task(&found, "tone")["agreement"][0]["pairs"][0]["disagreements"].as_array().unwrap().len();
     assert_eq!(all, 2500, "the document has the rest");
-    println!("{} bytes, both in {:.1} s", html.len(), begun.elapsed().as_secs_f64());
+    println!("{} bytes, the page in {page:.1} s", html.len());
 }

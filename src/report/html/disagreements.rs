@@ -9,35 +9,52 @@ use crate::dossier::excerpt::Said;
 use crate::markup::{Markup, Tag, classed, tag};
 use crate::report::plural;
 
-/// The section.
-pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
+/// Bytes of all disagreements of a page: with charts and tables it opens in a moment.
+const ROOM: usize = 2_600_000;
+
+/// The section, of a page with so many tasks.
+pub fn inside(task: &TaskDossier, names: &Names, page: &Page, tasks: usize) -> Markup {
     let found = &task.disagreements;
-    let mut told = match (found.shown.len(), found.all) {
+    let choices = Choices::of(&found.shown, names);
+    let (mut cases, mut told) = (Markup::default(), 0);
+    for case in &found.shown {
+        let made = Markup::from(one(case, &choices, names, page));
+        if cases.as_str().len() + made.as_str().len() > ROOM / tasks.max(1) {
+            break;
+        }
+        cases.push(made);
+        told += 1;
+    }
+    let mut made: Markup = tag("p").text(summary(task, told)).into();
+    if told > 0 {
+        let cases = classed("div", "cases").child(cases);
+        made.push(classed("div", "browser").child(choices.controls(page)).child(cases));
+    }
+    made
+}
+
+/// How many are told of how many, which, and why not the others.
+fn summary(task: &TaskDossier, told: usize) -> String {
+    let found = &task.disagreements;
+    let mut text = match (told, found.all) {
         (_, 0) => "No unit that may be shown is answered differently.".to_owned(),
-        (shown, all) if shown == all => format!("All {} on which someone differs.", plural(all as u64, "unit")),
-        (shown, all) => format!(
-            "{shown} of {} on which someone differs: of each confusion in turn, first those on which more models differ, humans agree with the \
+        (told, all) if told == all => format!("All {} on which someone differs.", plural(all as u64, "unit")),
+        (told, all) => format!(
+            "{told} of {} on which someone differs: of each confusion in turn, first those on which more models differ, humans agree with the \
              gold, and models are surer. All are listed in `interrater report --json`.",
             plural(all as u64, "unit")
         ),
     };
     if found.sealed > 0 {
-        told.push_str(&format!(
+        text.push_str(&format!(
             " {} of the test split not told: --show-test tells, and then it is no test any more.",
             plural(found.sealed as u64, "unit")
         ));
     }
     if let Some(reason) = &found.without_transcripts {
-        told.push_str(&format!(" Without words of the sessions: {reason}."));
+        text.push_str(&format!(" Without words of the sessions: {reason}."));
     }
-    let mut made: Markup = tag("p").text(told).into();
-    if found.shown.is_empty() {
-        return made;
-    }
-    let choices = Choices::of(&found.shown, names);
-    let cases = found.shown.iter().map(|case| one(case, &choices, names, page));
-    made.push(classed("div", "browser").child(choices.controls(page)).child(classed("div", "cases").children(cases)));
-    made
+    text
 }
 
 /// What can be chosen: confusions and raters, by number.
