@@ -56,8 +56,7 @@ fn make() -> Project {
     let mut gold = "unit,rater,score,phases\n".to_owned();
     for session in 0..10 {
         for (rater, off) in [("gold", 0), ("a", 5), ("b", 9)] {
-            let reading = (session * 7 + off) % 60;
-            let score = 30 + session * 3 + off;
+            let (score, reading) = (30 + session * 3 + off, (session * 7 + off) % 60);
             writeln!(gold, "codex:s{session},{rater},{score},reading={reading};writing={}", 100 - reading)
                 .expect("a string takes it");
         }
@@ -426,7 +425,8 @@ fn ten_thousand_units_fit_into_five_megabytes() {
         _ => json!({ "score": at * 37 % 101, "phases": { "reading": at * 53 % 101, "writing": 100 - at * 53 % 101 } }),
     };
     let mut runs = vec![];
-    for task in ["tone", "effort"] {
+    // Rank correlations of many scores take their time without optimization.
+    for (task, units) in [("tone", 10_000), ("effort", 2_000)] {
         let run = project.run_name(&format!("{task}-baseline-cues"));
         let path = format!("runs/{run}/annotations.jsonl");
         let row: Value = serde_json::from_str(project.read(&path).lines().next().unwrap()).unwrap();
@@ -435,7 +435,7 @@ fn ten_thousand_units_fit_into_five_megabytes() {
             _ => (format!("codex:many-{at}"), format!("codex:many-{at}")),
         };
         let mut rows = String::new();
-        for at in 0..10_000 {
+        for at in 0..units {
             let mut row = row.clone();
             let (unit, session) = unit(at);
             (row["unit"], row["session"], row["fields"]) = (json!(unit), json!(session), fields(at, task));
@@ -444,14 +444,16 @@ fn ten_thousand_units_fit_into_five_megabytes() {
         project.write(&path, rows);
         runs.push(run);
     }
-    let (mut tone, mut effort) = ("unit,rater,label\n".to_owned(), "unit,rater,score,phases\n".to_owned());
-    for at in 0..10_000 {
-        for (nth, rater) in ["gold", "a", "b"].iter().enumerate() {
+    let (mut tone, mut effort) = ("unit,rater,label\n".to_owned(), "unit,rater,score,phases,session\n".to_owned());
+    for (nth, rater) in ["gold", "a", "b"].iter().enumerate() {
+        for at in 0..10_000 {
             let label = labels[(at + usize::from(at % 4 == 0)) % 3];
             writeln!(tone, "codex:many-{}#{},{rater},{label}", at / 10, at % 10 + 1).unwrap();
-            let reading = (at * 53 + nth * 7 + at % 19) % 101;
-            let score = (at * 37 + nth + at % 23) % 101;
-            writeln!(effort, "codex:many-{at},{rater},{score},reading={reading};writing={}", 100 - reading).unwrap();
+        }
+        for at in 0..2_000 {
+            let (score, reading) = ((at * 37 + nth + at % 23) % 101, (at * 53 + nth * 7 + at % 19) % 101);
+            let phases = format!("reading={reading};writing={}", 100 - reading);
+            writeln!(effort, "codex:many-{at},{rater},{score},{phases},group-{}", at / 20).unwrap();
         }
     }
     project.write("gold/tone.csv", tone).write("gold/effort.csv", effort);
