@@ -6,8 +6,8 @@ use crate::agreement::distribution::wilson;
 use crate::confidence::calibration::Bin;
 use crate::markup::{Markup, classed, coordinate, tag};
 
-const SIDE: f64 = 300.0;
-const PLOT_X: (f64, f64) = (48.0, 288.0);
+const SIDE: f64 = 350.0;
+const PLOT_X: (f64, f64) = (58.0, 298.0);
 const PLOT_Y: (f64, f64) = (250.0, 10.0);
 /// Below the plot, a bar a bin says how many units it holds.
 const BARS: (f64, f64) = (330.0, 300.0);
@@ -74,9 +74,9 @@ mod tests {
         ];
         let drawn = reliability(CAPTION, &bins);
         let drawn = drawn.as_str();
-        assert!(drawn.contains("<circle class=\"human\" cx=\"228\" cy=\"130\" r=\"4.5\"></circle>"), "{drawn}");
+        assert!(drawn.contains("<circle class=\"human\" cx=\"238\" cy=\"130\" r=\"4.5\"></circle>"), "{drawn}");
         assert!(
-            drawn.contains("<rect class=\"bar\" x=\"222\" y=\"315\" width=\"12\" height=\"15\"></rect>"),
+            drawn.contains("<rect class=\"bar\" x=\"232\" y=\"315\" width=\"12\" height=\"15\"></rect>"),
             "{drawn}"
         );
         assert!(drawn.contains("<title>75 % sure: 50 % right of 10 units</title>"), "{drawn}");

@@ -10,9 +10,13 @@ pub const HALF: f64 = 350.0;
 pub(super) const PLOT_X: (f64, f64) = (48.0, 338.0);
 pub(super) const PLOT_Y: (f64, f64) = (250.0, 10.0);
 pub(super) const HEIGHT: f64 = 290.0;
+/// More dots than this have no titles of their own: they would be most of the page.
+const MOST_TITLED: usize = 250;
 /// The largest dot.
 const LARGEST: f64 = 12.0;
-const SMALLEST: f64 = 2.5;
+/// That of a single unit, where none is so frequent that it has to be smaller.
+const SINGLE: f64 = 3.0;
+const SMALLEST: f64 = 1.5;
 
 /// A place with so many units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -63,18 +67,14 @@ pub(super) fn axes(x: &Scale, y: &Scale, (x_name, y_name): (&str, &str)) -> Vec<
 /// The dots; those that lie beyond the scale stand at its edge.
 pub(super) fn dots(x: &Scale, y: &Scale, points: &[Point]) -> Vec<Tag> {
     let most = points.iter().map(|point| point.count).max().unwrap_or(1).max(1) as f64;
-    let radius = |count: usize| {
-        if most <= 1.0 {
-            SMALLEST + 1.0
-        } else {
-            SMALLEST + (LARGEST - SMALLEST) * ((count as f64 - 1.0) / (most - 1.0)).sqrt()
-        }
-    };
+    // Areas are as counts are.
+    let single = SINGLE.min(LARGEST / most.sqrt());
+    let radius = |count: usize| (single * (count as f64).sqrt()).max(SMALLEST);
     let dot = |point: &Point| {
         let ((at_x, _), (at_y, _)) = (x.held(point.x)?, y.held(point.y)?);
         let title = format!("{}, {}: {} units", number(point.x), number(point.y), point.count);
         let circle = classed("circle", "dot").at("cx", at_x).at("cy", at_y).at("r", radius(point.count));
-        Some(circle.child(tag("title").text(title)))
+        Some(if points.len() > MOST_TITLED { circle } else { circle.child(tag("title").text(title)) })
     };
     points.iter().filter_map(dot).collect()
 }
@@ -118,10 +118,10 @@ mod tests {
         let drawn = scatter(CAPTION, ("gold", "model"), (0.0, 100.0), &points);
         let drawn = drawn.as_str();
         assert!(
-            drawn.contains("<circle class=\"dot\" cx=\"48\" cy=\"10\" r=\"2.5\"><title>0, 100: 1 units</title>"),
+            drawn.contains("<circle class=\"dot\" cx=\"48\" cy=\"10\" r=\"3\"><title>0, 100: 1 units</title>"),
             "{drawn}"
         );
-        assert!(drawn.contains("<circle class=\"dot\" cx=\"193\" cy=\"130\" r=\"12\">"), "{drawn}");
+        assert!(drawn.contains("<circle class=\"dot\" cx=\"193\" cy=\"130\" r=\"9\">"), "{drawn}");
         assert!(drawn.contains("<line class=\"diagonal\" x1=\"48\" y1=\"250\" x2=\"338\" y2=\"10\"></line>"));
     }
 

@@ -59,7 +59,18 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
     let most_cases = (args.disagreements / tasks.len().max(1)).max(FEWEST_CASES.min(args.disagreements));
     for (task, runs) in tasks {
         stages.enter(&task);
-        dossier.tasks.push(of_task(library.task(&task)?, runs, most_cases, args, &config, &stages)?);
+        let codebook = library.task(&task)?;
+        let gold = Gold::find(&config.paths.gold, codebook)?;
+        if let Some(Err(empty)) = gold.as_ref().map(|gold| check_split(gold, split_of(&args.split), &task, &args.split))
+        {
+            // A task that nobody named need not have this part.
+            if !args.task.is_empty() || !args.runs.is_empty() {
+                return Err(empty.into());
+            }
+            dossier.warnings.push(format!("{task} left out: its gold has no units in split {}", args.split));
+            continue;
+        }
+        dossier.tasks.push(of_task(codebook, gold, runs, most_cases, args, &config, &stages)?);
     }
     stages.enter("transcripts");
     illustrate(&mut dossier.tasks, inputs, &config);
@@ -130,6 +141,7 @@ fn chosen(
 /// Everything about a task.
 fn of_task(
     codebook: &Codebook,
+    gold: Option<Gold>,
     runs: Vec<Run>,
     most_cases: usize,
     args: &Args,
@@ -137,14 +149,10 @@ fn of_task(
     stages: &Stages,
 ) -> Result<TaskDossier> {
     let task = codebook.task.as_str();
-    let gold = Gold::find(&config.paths.gold, codebook)?;
     if gold.is_none() && runs.is_empty() {
         return Err(UsageError::NothingToCompare(task.to_owned()).into());
     }
     let split = split_of(&args.split);
-    if let Some(gold) = &gold {
-        check_split(gold, split, task, &args.split)?;
-    }
     let resampling = Resampling { replicates: args.replicates, seed: args.seed };
     let open = |run: Run| Ok(RunRows { rows: run.annotations()?, manifest: run.manifest });
     let mut runs: Vec<RunRows> = runs.into_iter().map(open).collect::<Result<_>>()?;

@@ -9,9 +9,9 @@ use serde::Serialize;
 /// Characters of a prompt, and of other words.
 const PROMPT: usize = 900;
 const OTHER: usize = 360;
-/// Characters of a rater's text, of a quote, and quotes.
-const REASON: usize = 700;
-const QUOTE: usize = 240;
+/// Characters of a rater's text, of all of a case, and quotes of an answer.
+const TEXT: usize = 700;
+const TEXTS: usize = 4_000;
 const QUOTES: usize = 4;
 
 /// Some words of a session.
@@ -53,14 +53,12 @@ pub fn redact_alone(case: &mut Case) {
     shorten(case);
 }
 
-/// Long texts would make the report large: what raters write is cut after it has been redacted.
+/// Long texts would make the report large: what raters write is cut, after it has been redacted. Where many wrote, each has less room.
 fn shorten(case: &mut Case) {
-    for answer in &mut case.answers {
-        answer.texts.iter_mut().for_each(|(_, text)| *text = beginning(text, REASON));
-        answer.evidence.truncate(QUOTES);
-        answer.evidence.iter_mut().for_each(|evidence| evidence.quote = beginning(&evidence.quote, QUOTE));
-        answer.note = answer.note.take().map(|note| beginning(&note, REASON));
-    }
+    case.answers.iter_mut().for_each(|answer| answer.evidence.truncate(QUOTES));
+    let mut texts = case.texts();
+    let room = TEXT.min(TEXTS / texts.len().max(1));
+    texts.iter_mut().for_each(|text| **text = beginning(text, room));
 }
 
 fn beginning(text: &str, most: usize) -> String {

@@ -36,8 +36,8 @@ pub struct RunDossier {
 /// How much of the material raters saw.
 #[derive(Debug, Serialize)]
 pub struct Coverage {
-    /// Rows whose rater saw something.
-    pub rows: usize,
+    /// Units whose rater saw something.
+    pub units: usize,
     /// Those of them whose material was cut or shortened.
     pub cut: usize,
     /// Those of them in which some prompt of the person was left out.
@@ -46,7 +46,7 @@ pub struct Coverage {
     pub least: Option<f64>,
     /// The median share of the text.
     pub median: Option<f64>,
-    /// Rows by share of the text, in twenty bins.
+    /// Units by share of the text, in twenty bins.
     pub histogram: Vec<usize>,
 }
 
@@ -82,7 +82,7 @@ impl RunDossier {
             answers: answers(codebook, gold, view, found),
             votes: view.votes.as_ref().map(|votes| VoteSummary::of(voting, votes)),
             reasons: reasons.finish(),
-            coverage: coverage(rows),
+            coverage: coverage(&view.rows),
             latency: latency(rows),
         }
     }
@@ -105,7 +105,7 @@ fn coverage(rows: &[Annotation]) -> Coverage {
     let mut shares: Vec<f64> = seen().map(|coverage| coverage.tokens).collect();
     shares.sort_by(f64::total_cmp);
     Coverage {
-        rows: shares.len(),
+        units: shares.len(),
         cut: shares.iter().filter(|share| **share < 1.0).count(),
         prompts_cut: seen().filter(|coverage| coverage.prompts < 1.0).count(),
         least: shares.first().copied(),

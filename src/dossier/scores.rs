@@ -11,10 +11,10 @@ use crate::evaluation::FieldRatings;
 use serde::Serialize;
 
 /// More distinct pairs of scores than this are rounded to a grid.
-const MOST_POINTS: usize = 400;
+const MOST_POINTS: usize = 250;
 
 /// The grid's lines in each direction.
-const GRID: u32 = 40;
+const GRID: u32 = 24;
 
 /// Two raters' scores on one field.
 #[derive(Debug, Serialize)]

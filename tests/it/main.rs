@@ -48,6 +48,7 @@ mod one_model;
 mod prefix;
 mod project;
 mod redact;
+mod report;
 mod repository;
 mod requests;
 mod sample;

@@ -124,12 +124,21 @@ fn headline(pair: &Pair) -> &Estimate {
 }
 
 fn coefficient(estimate: &Estimate) -> Cell {
-    let why = match (&estimate.value, &estimate.undefined) {
-        (None, Some(reason)) => format!("undefined: {reason}"),
-        (Some(_), Some(reason)) => format!("{} – {reason}", words(estimate)),
-        _ => words(estimate),
-    };
-    Cell::ranked(why, estimate.value)
+    Cell::ranked(words(estimate), estimate.value)
+}
+
+/// Why coefficients are undefined or have no interval, each reason once.
+fn reasons(estimates: &[(&str, &Estimate)]) -> Cell {
+    let mut told: Vec<(&str, Vec<&str>)> = vec![];
+    for (name, estimate) in estimates {
+        let Some(reason) = estimate.undefined.as_deref() else { continue };
+        match told.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => told.push((reason, vec![name])),
+        }
+    }
+    let lines: Vec<String> = told.iter().map(|(reason, names)| format!("{}: {reason}", names.join(", "))).collect();
+    Cell::text(lines.join("; "))
 }
 
 fn pair_cells(field: &FieldAgreement, pair: &Pair, names: &Names) -> Vec<Cell> {
@@ -156,6 +165,12 @@ fn label_table(fields: &[&FieldAgreement], names: &Names) -> Markup {
                     coefficient(&found.brennan_prediger),
                     coefficient(&found.scott_pi),
                     Cell::number(found.macro_f1.map(|f1| (f1 * 1000.0).round() / 1000.0)),
+                    reasons(&[
+                        ("κ", &found.cohen_kappa),
+                        ("AC1", &found.gwet_ac1),
+                        ("B–P", &found.brennan_prediger),
+                        ("π", &found.scott_pi),
+                    ]),
                 ])
                 .collect(),
         );
@@ -171,6 +186,7 @@ fn label_table(fields: &[&FieldAgreement], names: &Names) -> Markup {
         "#Brennan–Prediger",
         "#Scott’s π",
         "#macro F1",
+        "notes",
     ];
     table("Every pair of raters", &header, rows)
 }
@@ -191,6 +207,12 @@ fn score_table(fields: &[&FieldAgreement], names: &Names) -> Markup {
                     plain(&found.bias),
                     plain(&found.mae),
                     plain(&found.rmse),
+                    reasons(&[
+                        ("ICC(A,1)", &found.icc_a1),
+                        ("ICC(C,1)", &found.icc_c1),
+                        ("concordance", &found.ccc),
+                        ("ρ", &found.spearman),
+                    ]),
                 ])
                 .collect(),
         );
@@ -207,6 +229,7 @@ fn score_table(fields: &[&FieldAgreement], names: &Names) -> Markup {
         "#bias",
         "#mean abs. error",
         "#RMSE",
+        "notes",
     ];
     table("Every pair of raters", &header, rows)
 }

@@ -18,9 +18,9 @@ pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
 fn one(plot: &ConfidencePlot, names: &Names, page: &Page) -> Markup {
     let title = format!("{} · how sure {} is", plot.field, names.get(&plot.rater));
     let note = format!(
-        "Sure by {}; {}. On the line, 80 % sure is right in 80 %. Below: units by how sure.",
+        "Sure by {}; {} with gold. On the line, 80 % sure is right in 80 %. Below: units by how sure.",
         plot.source,
-        plural(plot.items as u64, "unit with gold").replace("golds", "gold")
+        plural(plot.items as u64, "unit")
     );
     let row = |bin: &Bin| {
         let ends = interval(bin).map_or(String::new(), |(low, high)| format!(" [{}, {}]", percent(low), percent(high)));

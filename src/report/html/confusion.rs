@@ -1,38 +1,52 @@
 //! Which labels are taken for which: a matrix a pair, and every label's figures.
 
-use super::parts::{Cell, Names, Page, folded, table};
+use super::parts::{Cell, MOST_HUMAN_PAIRS, Names, Page, folded, table};
 use crate::agreement::field::PairKind;
 use crate::agreement::{FieldAgreement, Pair, PairFigures};
 use crate::chart::forest::words;
 use crate::chart::heat::{Sides, heat};
 use crate::dossier::TaskDossier;
-use crate::markup::Markup;
+use crate::markup::{Markup, classed};
 
 /// The section: pairs with a model in sight, humans folded.
 pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
-    let (mut models, mut humans) = (Markup::default(), Markup::default());
-    for (field, pair) in task.agreement.iter().flat_map(|field| field.pairs.iter().map(move |pair| (field, pair))) {
-        match pair.kind {
-            PairKind::HumanHuman | PairKind::ReferenceHuman => humans.push(of_pair(field, pair, names, page)),
-            _ => models.push(of_pair(field, pair, names, page)),
-        }
-    }
+    let pairs = task.agreement.iter().flat_map(|field| field.pairs.iter().map(move |pair| (field, pair)));
+    let is_human = |pair: &Pair| matches!(pair.kind, PairKind::HumanHuman | PairKind::ReferenceHuman);
+    let (people, others): (Vec<_>, Vec<_>) =
+        pairs.filter(|(_, pair)| matches!(pair.figures, PairFigures::Labels(_))).partition(|(_, pair)| is_human(pair));
+    let draw = |pairs: &[(&FieldAgreement, &Pair)]| -> Markup {
+        pairs.iter().map(|(field, pair)| of_pair(field, pair, names, page)).collect()
+    };
+    let shown = people.len().min(MOST_HUMAN_PAIRS);
+    let (models, humans) = (draw(&others), draw(&people[..shown]));
+    let note = "The fuller a cell, the larger its part of the row; framed cells are agreement.";
+    let grid = |figures: Markup| -> Markup { classed("div", "pair").child(figures).into() };
     if models.is_empty() {
-        return humans;
+        return grid(humans);
     }
+    let mut models: Markup = [classed("p", "note").text(note).into(), grid(models)].into_iter().collect();
     if !humans.is_empty() {
-        models.push(folded("Humans", humans));
+        let title = match people.len() > shown {
+            true => format!("Humans: {shown} of {} pairs, all in --json", people.len()),
+            false => "Humans".to_owned(),
+        };
+        models.push(folded(&title, grid(humans)));
     }
     models
 }
 
 fn of_pair(field: &FieldAgreement, pair: &Pair, names: &Names, page: &Page) -> Markup {
     let PairFigures::Labels(labels) = &pair.figures else { return Markup::default() };
+    if pair.items == 0 {
+        return classed("p", "note")
+            .text(format!("{} and {} have no unit in common.", names.get(&pair.a), names.get(&pair.b)))
+            .into();
+    }
     let (a, b) = (names.get(&pair.a), names.get(&pair.b));
     let found = &labels.agreement;
     let title = format!("{} · {a} and {b}", field.field);
     let note = format!(
-        "Rows: what {a} says; columns: what {b} says. The fuller a cell, the larger its part of the row; framed cells are agreement ({} of {}).",
+        "Rows: {a}; columns: {b}. The same label on {} of {} units.",
         found.confusion.counts.iter().enumerate().map(|(k, row)| row.get(k).copied().unwrap_or(0)).sum::<u64>(),
         pair.items
     );

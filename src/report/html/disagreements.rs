@@ -8,36 +8,54 @@ use crate::dossier::case::{Case, RaterAnswer};
 use crate::dossier::excerpt::Said;
 use crate::markup::{Markup, Tag, classed, tag};
 use crate::report::plural;
+use std::collections::BTreeSet;
 
-/// The section.
-pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
+/// Bytes of all disagreements of a page: with charts and tables it opens in a moment.
+const ROOM: usize = 2_600_000;
+
+/// The section, of a page with so many tasks.
+pub fn inside(task: &TaskDossier, names: &Names, page: &Page, tasks: usize) -> Markup {
     let found = &task.disagreements;
-    let mut told = match (found.shown.len(), found.all) {
+    let choices = Choices::of(&found.shown, names);
+    let (mut cases, mut told) = (Markup::default(), 0);
+    for case in &found.shown {
+        let made = Markup::from(one(case, &choices, names, page));
+        if cases.as_str().len() + made.as_str().len() > ROOM / tasks.max(1) {
+            break;
+        }
+        cases.push(made);
+        told += 1;
+    }
+    let mut made: Markup = tag("p").text(summary(task, told)).into();
+    if told > 0 {
+        let cases = classed("div", "cases").child(cases);
+        made.push(classed("div", "browser").child(choices.controls(page)).child(cases));
+    }
+    made
+}
+
+/// How many are told of how many, which, and why not the others.
+fn summary(task: &TaskDossier, told: usize) -> String {
+    let found = &task.disagreements;
+    let mut text = match (told, found.all) {
         (_, 0) => "No unit that may be shown is answered differently.".to_owned(),
-        (shown, all) if shown == all => format!("All {} on which someone differs.", plural(all as u64, "unit")),
-        (shown, all) => format!(
-            "{shown} of {} on which someone differs: of each confusion in turn, first those on which more models differ, humans agree with the \
+        (told, all) if told == all => format!("All {} on which someone differs.", plural(all as u64, "unit")),
+        (told, all) => format!(
+            "{told} of {} on which someone differs: of each confusion in turn, first those on which more models differ, humans agree with the \
              gold, and models are surer. All are listed in `interrater report --json`.",
             plural(all as u64, "unit")
         ),
     };
     if found.sealed > 0 {
-        told.push_str(&format!(
+        text.push_str(&format!(
             " {} of the test split not told: --show-test tells, and then it is no test any more.",
             plural(found.sealed as u64, "unit")
         ));
     }
     if let Some(reason) = &found.without_transcripts {
-        told.push_str(&format!(" Without words of the sessions: {reason}."));
+        text.push_str(&format!(" Without words of the sessions: {reason}."));
     }
-    let mut made: Markup = tag("p").text(told).into();
-    if found.shown.is_empty() {
-        return made;
-    }
-    let choices = Choices::of(&found.shown, names);
-    let cases = found.shown.iter().map(|case| one(case, &choices, names, page));
-    made.push(classed("div", "browser").child(choices.controls(page)).child(classed("div", "cases").children(cases)));
-    made
+    text
 }
 
 /// What can be chosen: confusions and raters, by number.
@@ -50,24 +68,24 @@ impl Choices {
     fn of(cases: &[Case], names: &Names) -> Choices {
         let mut choices = Choices { cells: vec![], raters: vec![] };
         for case in cases {
-            for cell in cells_of(case) {
-                count(&mut choices.cells, cell);
-            }
-            for answer in case.answers.iter().filter(|answer| answer.differs) {
-                count(&mut choices.raters, names.get(&answer.rater).to_owned());
-            }
+            let found = differing(case, names);
+            let cells: BTreeSet<&String> = found.iter().filter_map(|(_, cell)| cell.as_ref()).collect();
+            cells.into_iter().for_each(|cell| count(&mut choices.cells, cell));
+            found.iter().for_each(|(rater, _)| count(&mut choices.raters, rater));
         }
         choices.cells.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         choices
     }
 
-    /// Numbers of what holds for a case, apart by blanks.
-    fn marks(choices: &[(String, usize)], of_case: impl Iterator<Item = String>) -> String {
-        let mut found: Vec<usize> =
-            of_case.filter_map(|name| choices.iter().position(|(known, _)| *known == name)).collect();
-        found.sort_unstable();
-        found.dedup();
-        found.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
+    /// What a case is found by: `rater:confusion` for each answer that differs, both by number, apart by blanks.
+    fn marks(&self, found: &[(&str, Option<String>)]) -> String {
+        let place = |choices: &[(String, usize)], name: &str| {
+            choices.iter().position(|(known, _)| known == name).map_or(String::new(), |place| place.to_string())
+        };
+        let mark = |(rater, cell): &(&str, Option<String>)| {
+            format!("{}:{}", place(&self.raters, rater), place(&self.cells, cell.as_deref().unwrap_or_default()))
+        };
+        found.iter().map(mark).collect::<Vec<_>>().join(" ")
     }
 
     /// Hidden until the script is there to serve them.
@@ -107,33 +125,28 @@ impl Choices {
     }
 }
 
-fn count(counts: &mut Vec<(String, usize)>, name: String) {
+fn count(counts: &mut Vec<(String, usize)>, name: &str) {
     match counts.iter_mut().find(|(known, _)| *known == name) {
         Some((_, count)) => *count += 1,
-        None => counts.push((name, 1)),
+        None => counts.push((name.to_owned(), 1)),
     }
 }
 
-/// `reference → answer` for each answer that differs and is short enough to be a label.
-fn cells_of(case: &Case) -> Vec<String> {
-    let Some(reference) = &case.reference else { return vec![] };
-    let is_label = |text: &String| text.chars().count() <= 40 && text.parse::<f64>().is_err() && !text.contains(", ");
-    if !is_label(reference) {
-        return vec![];
-    }
-    let mut cells: Vec<String> = (case.answers.iter().filter(|answer| answer.differs))
-        .filter_map(|answer| answer.answer.as_ref())
-        .map(|answer| format!("{reference} → {answer}"))
-        .collect();
-    cells.sort();
-    cells.dedup();
-    cells
+/// Each answer that differs with its rater and, where answers are labels, with its confusion: `reference → answer`.
+fn differing<'c>(case: &'c Case, names: &'c Names) -> Vec<(&'c str, Option<String>)> {
+    let is_label = |text: &&String| text.chars().count() <= 40 && text.parse::<f64>().is_err() && !text.contains(", ");
+    let reference = case.reference.as_ref().filter(is_label);
+    let differ = case.answers.iter().filter(|answer| answer.differs);
+    differ
+        .map(|answer| {
+            let cell = reference.zip(answer.answer.as_ref()).map(|(wanted, given)| format!("{wanted} → {given}"));
+            (names.get(&answer.rater), cell)
+        })
+        .collect()
 }
 
 fn one(case: &Case, choices: &Choices, names: &Names, page: &Page) -> Tag {
     let id = page.id();
-    let differing =
-        case.answers.iter().filter(|answer| answer.differs).map(|answer| names.get(&answer.rater).to_owned());
     let heading = match &case.reference {
         Some(reference) => format!("{} · gold: {reference}", case.field),
         None => case.field.clone(),
@@ -142,8 +155,7 @@ fn one(case: &Case, choices: &Choices, names: &Names, page: &Page) -> Tag {
     let mut card = classed("article", "case")
         .with("tabindex", "0")
         .with("aria-labelledby", &id)
-        .with("data-cells", Choices::marks(&choices.cells, cells_of(case).into_iter()))
-        .with("data-raters", Choices::marks(&choices.raters, differing))
+        .with("data-found", choices.marks(&differing(case, names)))
         .child(tag("h4").with("id", &id).text(heading))
         .child(classed("p", "unit").child(tag("code").text(case.unit.as_str())).text(split));
     match &case.excerpt {

@@ -7,6 +7,9 @@ use crate::markup::{Markup, Tag, classed, tag};
 use std::cell::Cell as Counter;
 use std::collections::HashMap;
 
+/// Pairs of humans of a task that are drawn: of many raters there are very many.
+pub const MOST_HUMAN_PAIRS: usize = 12;
+
 /// A page in the making: gives ids that are used once.
 #[derive(Debug, Default)]
 pub struct Page {

@@ -43,10 +43,13 @@
       further.disabled = start + PAGE >= found.length;
     };
     const filter = () => {
-      const wanted = [...controls.querySelectorAll("[data-by]")];
-      found = cases.filter((one, at) => wanted.every(by => by.value === "" || (by.dataset.by === "words"
-        ? words[at].includes(by.value.toLowerCase())
-        : one.dataset[by.dataset.by].split(" ").includes(by.value))));
+      const wanted = by => { const control = controls.querySelector(`[data-by=${by}]`); return control ? control.value : ""; };
+      const [rater, cell, text] = [wanted("raters"), wanted("cells"), wanted("words").toLowerCase()];
+      const is = (asked, given) => asked === "" || asked === given;
+      found = cases.filter((one, at) => words[at].includes(text) && one.dataset.found.split(" ").some(mark => {
+        const [who, what] = mark.split(":");
+        return is(rater, who) && is(cell, what);
+      }));
       start = 0;
       show();
     };

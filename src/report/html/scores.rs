@@ -1,6 +1,6 @@
 //! Scores of two raters against one another, and their differences.
 
-use super::parts::{Cell, Names, Page, folded, table};
+use super::parts::{Cell, MOST_HUMAN_PAIRS, Names, Page, folded, table};
 use crate::chart::difference::difference;
 use crate::chart::scatter::{Point, scatter};
 use crate::dossier::TaskDossier;
@@ -12,12 +12,17 @@ use crate::report::plural;
 pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
     let (models, humans): (Vec<&ScorePlot>, Vec<&ScorePlot>) = task.scores.iter().partition(|plot| plot.is_model);
     let made = |plots: &[&ScorePlot]| -> Markup { plots.iter().map(|plot| pair(plot, names, page)).collect() };
+    let shown = &humans[..humans.len().min(MOST_HUMAN_PAIRS)];
     if models.is_empty() {
-        return made(&humans);
+        return made(shown);
     }
     let mut all = made(&models);
     if !humans.is_empty() {
-        all.push(folded("Humans with one another", made(&humans)));
+        let title = match humans.len() > shown.len() {
+            true => format!("Humans with one another: {} of {} plots, all in --json", shown.len(), humans.len()),
+            false => "Humans with one another".to_owned(),
+        };
+        all.push(folded(&title, made(shown)));
     }
     all
 }
@@ -46,7 +51,7 @@ fn pair(plot: &ScorePlot, names: &Names, page: &Page) -> Markup {
 }
 
 fn points_table(title: &str, [x, y]: [&str; 2], points: &[Point]) -> Markup {
-    const MOST: usize = 100;
+    const MOST: usize = 60;
     let mut frequent = points.to_vec();
     frequent.sort_by_key(|point| std::cmp::Reverse(point.count));
     let row = |point: &Point| vec![Cell::number(Some(point.x)), Cell::number(Some(point.y)), Cell::count(point.count)];

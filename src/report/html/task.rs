@@ -54,7 +54,7 @@ pub fn section(task: &TaskDossier, dossier: &Dossier, page: &Page) -> Tag {
             "confidence" => confidence::inside(task, &names, page),
             "versions" => versions::inside(task, page),
             "units" => units::inside(task, &names, page),
-            "disagreements" => disagreements::inside(task, &names, page),
+            "disagreements" => disagreements::inside(task, &names, page, dossier.tasks.len()),
             _ => manifests::inside(task, &names),
         };
         made = made.child(tag("section").with("id", anchor(nth, id)).child(tag("h3").text(name)).child(inside));

@@ -5,7 +5,7 @@ use crate::chart::histogram::histogram;
 use crate::chart::scale::percent;
 use crate::chart::states::{NOT_ASKED, Row, states};
 use crate::dossier::TaskDossier;
-use crate::dossier::run::RunDossier;
+use crate::dossier::run::{Latency, RunDossier};
 use crate::markup::{Markup, classed, tag};
 use crate::report::dollars;
 use crate::report::runs::cost;
@@ -30,7 +30,15 @@ pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
     if !reasons.is_empty() {
         made.push(classed("ul", "plain").child(reasons));
     }
-    let seen = task.runs.iter().filter(|run| run.coverage.cut > 0).map(|run| coverage(run, names, page));
+    // Runs over the same units with the same limit have seen the same.
+    let mut told: Vec<(&RunDossier, Vec<&str>)> = vec![];
+    for run in task.runs.iter().filter(|run| run.coverage.cut > 0) {
+        match told.iter_mut().find(|(known, _)| known.coverage.histogram == run.coverage.histogram) {
+            Some((_, raters)) => raters.push(names.get(&run.rater)),
+            None => told.push((run, vec![names.get(&run.rater)])),
+        }
+    }
+    let seen = told.iter().map(|(run, raters)| coverage(run, &raters.join(", "), page));
     made.push(classed("div", "pair").children(seen));
     made.push(coverage_table(task, names));
     made.push(cost_table(task, names));
@@ -66,14 +74,14 @@ fn how_they_ended(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
     )
 }
 
-fn coverage(run: &RunDossier, names: &Names, page: &Page) -> Markup {
+fn coverage(run: &RunDossier, raters: &str, page: &Page) -> Markup {
     let counts = &run.coverage.histogram;
     let row = |(nth, count): (usize, &usize)| {
         let low = nth as f64 / counts.len() as f64;
         let high = (nth + 1) as f64 / counts.len() as f64;
         vec![Cell::ranked(format!("{} to {}", percent(low), percent(high)), Some(low)), Cell::count(*count)]
     };
-    let title = format!("How much {} saw", names.get(&run.rater));
+    let title = format!("How much raters saw: {raters}");
     page.figure(
         &title,
         "Units by the share of the text that was in the material; the rest was cut or shortened.",
@@ -89,7 +97,7 @@ fn coverage_table(task: &TaskDossier, names: &Names) -> Markup {
             let redactions: u64 = run.manifest.totals.redactions.0.values().sum();
             vec![
                 Cell::text(names.get(&run.rater)),
-                Cell::count(seen.rows),
+                Cell::count(seen.units),
                 Cell::count(seen.cut),
                 Cell::count(seen.prompts_cut),
                 Cell::share(seen.median),
@@ -106,46 +114,35 @@ fn coverage_table(task: &TaskDossier, names: &Names) -> Markup {
 }
 
 fn cost_table(task: &TaskDossier, names: &Names) -> Markup {
-    let rows = (task.runs.iter())
-        .map(|run| {
-            let (totals, usage) = (&run.manifest.totals, run.manifest.totals.usage);
-            let time = |of: fn(&crate::dossier::run::Latency) -> u64| {
-                let value = run.latency.as_ref().map(of);
-                Cell::ranked(
-                    value.map_or("–".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1000.0)),
-                    value.map(|ms| ms as f64),
-                )
-            };
-            let count = |tokens: u64| Cell::ranked(thousands(tokens), Some(tokens as f64));
-            vec![
-                Cell::text(names.get(&run.rater)),
-                Cell::ranked(cost(totals), totals.cost_usd),
-                Cell::ranked(dollars(totals.cost_per_label_usd()), totals.cost_per_label_usd()),
-                count(usage.input),
-                count(usage.cached_input),
-                count(usage.cache_write),
-                count(usage.output),
-                count(usage.reasoning),
-                count(totals.attempts),
-                Cell::count(totals.cached),
-                time(|latency| latency.median),
-                time(|latency| latency.ninth_decile),
-            ]
-        })
-        .collect();
-    let header = [
-        "run",
-        "#cost",
-        "#a label",
-        "#input tokens",
-        "#cached input",
-        "#cache write",
-        "#output tokens",
-        "#of it reasoning",
-        "#requests",
-        "#from other runs",
-        "#median time",
-        "#9 of 10 within",
-    ];
-    table("Cost, tokens and time", &header, rows)
+    let costs = task.runs.iter().map(|run| {
+        let totals = &run.manifest.totals;
+        let time = |of: fn(&Latency) -> u64| {
+            let value = run.latency.as_ref().map(of);
+            let shown = value.map_or("–".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1000.0));
+            Cell::ranked(shown, value.map(|ms| ms as f64))
+        };
+        vec![
+            Cell::text(names.get(&run.rater)),
+            Cell::ranked(cost(totals), totals.cost_usd),
+            Cell::ranked(dollars(totals.cost_per_label_usd()), totals.cost_per_label_usd()),
+            tokens(totals.attempts),
+            Cell::count(totals.cached),
+            time(|latency| latency.median),
+            time(|latency| latency.ninth_decile),
+        ]
+    });
+    let header = ["run", "#cost", "#a label", "#requests", "#from other runs", "#median time", "#nine of ten within"];
+    let mut made = table("Cost and time", &header, costs.collect());
+    let used = task.runs.iter().map(|run| {
+        let usage = run.manifest.totals.usage;
+        let counts = [usage.input, usage.cached_input, usage.cache_write, usage.output, usage.reasoning];
+        std::iter::once(Cell::text(names.get(&run.rater))).chain(counts.map(tokens)).collect()
+    });
+    let header = ["run", "#input", "#cached input", "#cache write", "#output", "#of it reasoning"];
+    made.push(table("Tokens", &header, used.collect()));
+    made
+}
+
+fn tokens(count: u64) -> Cell {
+    Cell::ranked(thousands(count), Some(count as f64))
 }
