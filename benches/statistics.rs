@@ -35,7 +35,7 @@ impl Invented {
     /// Raters give the label that an item has in 75 to 94 % of cases, by session, and guess otherwise.
     fn new(items: usize, raters: usize, sessions: usize) -> Invented {
         let mut generator = ChaCha8Rng::seed_from_u64(1);
-        let mut below = |bound: u32| (u64::from(generator.next_u32()) * u64::from(bound) >> 32) as u32;
+        let mut below = |bound: u32| ((u64::from(generator.next_u32()) * u64::from(bound)) >> 32) as u32;
         let hits: Vec<u32> = (0..sessions).map(|_| 75 + below(20)).collect();
         let label = |drawn: u32| {
             let up_to = |label: usize| SHARES[..=label].iter().sum::<u32>();
@@ -107,7 +107,7 @@ fn baseline(invented: &Invented) -> (f64, f64) {
         .map(|_| {
             let mut table = Table::new(LABELS.len());
             for _ in 0..by_session.len() {
-                let session = (u64::from(generator.next_u32()) * by_session.len() as u64 >> 32) as usize;
+                let session = ((u64::from(generator.next_u32()) * by_session.len() as u64) >> 32) as usize;
                 by_session[session].iter().for_each(|&(a, b)| table.add(a, b));
             }
             cohen_kappa(table.view()).expect("several labels")

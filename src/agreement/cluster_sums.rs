@@ -48,9 +48,14 @@ impl SparseLines {
         sparse
     }
 
-    fn add(&self, line: usize, weight: f64, target: &mut [f64]) {
+    /// The places and amounts of a line.
+    fn line(&self, line: usize) -> impl Iterator<Item = (u32, f64)> + '_ {
         let range = self.starts[line]..self.starts[line + 1];
-        for (&place, &amount) in self.places[range.clone()].iter().zip(&self.amounts[range]) {
+        self.places[range.clone()].iter().copied().zip(self.amounts[range].iter().copied())
+    }
+
+    fn add(&self, line: usize, weight: f64, target: &mut [f64]) {
+        for (place, amount) in self.line(line) {
             target[place as usize] += weight * amount;
         }
     }
@@ -77,11 +82,14 @@ impl<const W: usize> DenseCounts<W> {
     fn new(lines: &SparseLines, columns: usize, largest: u16) -> DenseCounts<W> {
         let count = lines.starts.len() - 1;
         let mut groups = vec![vec![[0; W]; count]; columns.div_ceil(COUNTS * W)];
-        for line in 0..count {
-            let range = lines.starts[line]..lines.starts[line + 1];
-            for (&place, &amount) in lines.places[range.clone()].iter().zip(&lines.amounts[range]) {
-                let (word, place) = (place as usize / COUNTS, place as usize % COUNTS);
-                groups[word / W][line][word % W] |= (amount as u64) << (16 * place);
+        for (group, dense) in groups.iter_mut().enumerate() {
+            for (line, words) in dense.iter_mut().enumerate() {
+                for (place, amount) in lines.line(line) {
+                    let (word, place) = (place as usize / COUNTS, place as usize % COUNTS);
+                    if word / W == group {
+                        words[word % W] |= (amount as u64) << (16 * place);
+                    }
+                }
             }
         }
         DenseCounts { groups, at_once: usize::from(u16::MAX / largest.max(1)) }

@@ -382,7 +382,7 @@ fn in_sessions(places: impl Iterator<Item = usize>, answer: impl Fn(usize, usize
 }
 
 fn label(item: usize, rater: usize) -> String {
-    let pick = if (item * 31 + rater * 7) % 5 == 0 { item + rater } else { item };
+    let pick = if (item * 31 + rater * 7).is_multiple_of(5) { item + rater } else { item };
     ["yes", "no", "unclear", "other"][pick * pick % 7 % 4].to_owned()
 }
 
