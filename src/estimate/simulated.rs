@@ -60,8 +60,9 @@ fn coverage_of(truth: f64, one: impl Fn(u64) -> Corrected + Sync) -> Coverage {
 fn covers(what: &str, found: Coverage, most_bias: f64) {
     let Coverage { part, bias, without } = found;
     println!("{what}: {:.1} %, off by {bias:.4}, {:.1} % without an interval", 100.0 * part, 100.0 * without);
-    // The standard error of the part is 1.5 %: what covers 92 to 97 % of many corpora may cover a little more or less of these.
-    assert!((0.91..=0.98).contains(&part), "{what} covers {:.1} %", 100.0 * part);
+    // What covers 95 % of all corpora covers 89 to 99.5 % of so few of them, whichever random numbers they are made of (three standard errors of
+    // 1.8 %); an interval that ignores sessions or probabilities covers less than that.
+    assert!((0.89..=0.995).contains(&part), "{what} covers {:.1} %", 100.0 * part);
     assert!(bias.abs() < most_bias, "{what} is off by {bias:.4} on average");
 }
 
