@@ -285,7 +285,7 @@ fn hostile_text_stays_text_wherever_it_comes_from() {
     let secret = "AKIAIOSFODNN7EXAMPLE";
     project.write("config.toml", "[input]\nsessions = [\"logs\"]\n");
     let label = "<script>x</script>";
-    let definition = HOSTILE.replace('\'', "").replace('"', "");
+    let definition = HOSTILE.replace(['\'', '"'], "");
     let codebook = crate::project::TONE
         .replace("\"Tone\"", &format!("'{definition}'"))
         .replace("name = \"curt\"", &format!("name = \"{label}\""))
