@@ -30,7 +30,7 @@ pub fn difference(caption: Caption<'_>, ends: (f64, f64), points: &[Point], limi
                     line(class, (PLOT_X.0, at), (PLOT_X.1, at))
                         .child(tag("title").text(format!("{name} {}", number(value)))),
                 )
-                .child(label("value", PLOT_X.0 + 5.0, at - 4.0, "start", format!("{name} {}", tenth(value))));
+                .child(label("value on", PLOT_X.0 + 5.0, at - 4.0, "start", format!("{name} {}", tenth(value))));
         }
     }
     chart.into()

@@ -4,8 +4,8 @@
 //! taken in turn, of the commonest first, so that a rare confusion is not lost behind a hundred of a common one. Within a confusion those come
 //! first on which more models differ, humans agree with the reference, and models are surer.
 
-use super::RunView;
 use super::excerpt::Excerpt;
+use super::{RunView, confidence};
 use crate::agreement::FieldAgreement;
 use crate::answer::Evidence;
 use crate::codebook::{Codebook, Field, FieldKind};
@@ -16,9 +16,6 @@ use serde::Serialize;
 use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// The field in which raters say how sure they are.
-const CONFIDENCE: &str = "confidence";
 
 /// Units on which raters differ.
 #[derive(Debug, Default, Serialize)]
@@ -130,6 +127,8 @@ pub(crate) fn choose(
     };
     let fields: Vec<&Field> = codebook.fields.iter().filter(compared).collect();
     let rows = rows_by_unit(gold, split, views, sealed);
+    let scale = confidence::stated_scale(codebook);
+    let stated = |row: &Annotation| scale.as_ref()?(row.fields.get(confidence::FIELD)?);
     let mut confusions: Confusions = BTreeMap::new();
     let mut all = 0;
     for (unit, rows) in &rows {
@@ -137,7 +136,7 @@ pub(crate) fn choose(
             if gold.is_some() && !rows.gold.iter().chain(&rows.humans).any(|row| row.fields.contains_key(&field.name)) {
                 continue;
             }
-            let case = case(field, unit, rows, views);
+            let case = case(field, unit, rows, views, &stated);
             let Some((from, to, rank)) = ranked(field, &case, rows, views) else { continue };
             all += 1;
             confusions.entry((place, from, to)).or_default().push((rank, (*unit).clone()));
@@ -153,7 +152,8 @@ pub(crate) fn choose(
     let longest = queues.first().map_or(0, |(_, cases)| cases.len());
     let in_turn =
         (0..longest).flat_map(|nth| queues.iter().filter_map(move |(place, cases)| Some((*place, &cases.get(nth)?.1))));
-    let shown = in_turn.take(most).map(|(place, unit)| case(fields[place], unit, &rows[unit], views)).collect();
+    let shown =
+        in_turn.take(most).map(|(place, unit)| case(fields[place], unit, &rows[unit], views, &stated)).collect();
     Disagreements { all, shown, sealed: 0, without_transcripts: None }
 }
 
@@ -184,21 +184,26 @@ fn rows_by_unit<'a>(
     rows
 }
 
-fn case(field: &Field, unit: &UnitId, rows: &Rows<'_>, views: &[RunView<'_>]) -> Case {
+fn case(
+    field: &Field,
+    unit: &UnitId,
+    rows: &Rows<'_>,
+    views: &[RunView<'_>],
+    stated: &dyn Fn(&Annotation) -> Option<f64>,
+) -> Case {
     let reference = rows.gold.and_then(|row| row.fields.get(&field.name));
     let first = rows.models.iter().find_map(|&(view, at)| value_of(&views[view].rows[at], field));
     let differs = |value: &Value| reference.or(first).is_some_and(|wanted| distance(&field.kind, wanted, value) > 0.0);
     let models = rows.models.iter().map(|&(view, at)| {
         let row = &views[view].rows[at];
         let value = value_of(row, field);
-        let stated = row.fields.get(CONFIDENCE).and_then(Value::as_f64);
         RaterAnswer {
             rater: views[view].rater.to_owned(),
             is_model: true,
             answer: value.map(words),
             status: value.is_none().then_some(row.status),
             differs: value.is_some_and(differs),
-            sure: sure(&views[view], at, field).or(stated.map(|x| if x > 1.0 { x / 100.0 } else { x })),
+            sure: sure(&views[view], at, field).or_else(|| stated(row)),
             texts: texts_of(row, field),
             evidence: row.evidence.clone(),
             note: None,

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 const BINS: usize = 10;
 
 /// The field in which raters say how sure they are.
-const FIELD: &str = "confidence";
+pub(super) const FIELD: &str = "confidence";
 
 /// A run's confidence on one field.
 #[derive(Debug, Serialize)]
@@ -81,7 +81,7 @@ pub(crate) fn plots(
 }
 
 /// How a stated confidence becomes a number from 0 to 1, if the codebook asks for one.
-fn stated_scale(codebook: &Codebook) -> Option<impl Fn(&Value) -> Option<f64> + use<>> {
+pub(super) fn stated_scale(codebook: &Codebook) -> Option<impl Fn(&Value) -> Option<f64> + use<>> {
     let (low, high) = match &codebook.field(FIELD)?.kind {
         FieldKind::Score(score) => (score.min as f64, score.max as f64),
         FieldKind::Number => (0.0, 1.0),

@@ -237,6 +237,16 @@ fn disagreements_have_words_answers_and_reasons() {
             "{unit}"
         );
     }
+    // Of a session its first and last prompts, and what the agent said last.
+    let effort = document(&project, &["--task", "effort"]);
+    let case = &task(&effort, "effort")["disagreements"]["shown"][0];
+    let unit = case["unit"].as_str().unwrap();
+    let session: usize = unit.strip_prefix("codex:s").unwrap().parse().unwrap();
+    let said: Vec<&str> = (case["excerpt"]["parts"].as_array().unwrap().iter())
+        .filter(|part| part["who"] == "person")
+        .map(|part| part["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(said, [words(session, 1), words(session, 4)]);
     // A cap is told, and what is left out is in the document all the same.
     let few = document(&project, &["--task", "tone", "--disagreements", "2"]);
     assert_eq!(task(&few, "tone")["disagreements"]["shown"].as_array().unwrap().len(), 2);
@@ -285,7 +295,7 @@ fn hostile_text_stays_text_wherever_it_comes_from() {
     let secret = "AKIAIOSFODNN7EXAMPLE";
     project.write("config.toml", "[input]\nsessions = [\"logs\"]\n");
     let label = "<script>x</script>";
-    let definition = HOSTILE.replace('\'', "").replace('"', "");
+    let definition = HOSTILE.replace(['\'', '"'], "");
     let codebook = crate::project::TONE
         .replace("\"Tone\"", &format!("'{definition}'"))
         .replace("name = \"curt\"", &format!("name = \"{label}\""))

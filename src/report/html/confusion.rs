@@ -1,6 +1,6 @@
 //! Which labels are taken for which: a matrix a pair, and every label's figures.
 
-use super::parts::{Cell, MOST_HUMAN_PAIRS, Names, Page, folded, table};
+use super::parts::{Cell, MOST_HUMAN_PAIRS, MOST_PAIRS, Names, Page, folded, table};
 use crate::agreement::field::PairKind;
 use crate::agreement::{FieldAgreement, Pair, PairFigures};
 use crate::chart::forest::words;
@@ -18,8 +18,12 @@ pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
         pairs.iter().map(|(field, pair)| of_pair(field, pair, names, page)).collect()
     };
     let shown = people.len().min(MOST_HUMAN_PAIRS);
-    let (models, humans) = (draw(&others), draw(&people[..shown]));
-    let note = "The fuller a cell, the larger its part of the row; framed cells are agreement.";
+    let (models, humans) = (draw(&others[..others.len().min(MOST_PAIRS)]), draw(&people[..shown]));
+    let left_out = match others.len().saturating_sub(MOST_PAIRS) {
+        0 => String::new(),
+        more => format!(" {more} more pairs are in --json."),
+    };
+    let note = format!("The fuller a cell, the larger its part of the row; framed cells are agreement.{left_out}");
     let grid = |figures: Markup| -> Markup { classed("div", "pair").child(figures).into() };
     if models.is_empty() {
         return grid(humans);

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 /// Pairs of humans of a task that are drawn: of many raters there are very many.
 pub const MOST_HUMAN_PAIRS: usize = 12;
 
+/// Pairs of a task with a model in them that are drawn.
+pub const MOST_PAIRS: usize = 24;
+
 /// A page in the making: gives ids that are used once.
 #[derive(Debug, Default)]
 pub struct Page {

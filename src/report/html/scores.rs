@@ -1,6 +1,6 @@
 //! Scores of two raters against one another, and their differences.
 
-use super::parts::{Cell, MOST_HUMAN_PAIRS, Names, Page, folded, table};
+use super::parts::{Cell, MOST_HUMAN_PAIRS, MOST_PAIRS, Names, Page, folded, table};
 use crate::chart::difference::difference;
 use crate::chart::scatter::{Point, scatter};
 use crate::dossier::TaskDossier;
@@ -16,7 +16,10 @@ pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
     if models.is_empty() {
         return made(shown);
     }
-    let mut all = made(&models);
+    let mut all = made(&models[..models.len().min(MOST_PAIRS)]);
+    if let more @ 1.. = models.len().saturating_sub(MOST_PAIRS) {
+        all.push(classed("p", "note").text(format!("{more} more plots are in --json.")));
+    }
     if !humans.is_empty() {
         let title = match humans.len() > shown.len() {
             true => format!("Humans with one another: {} of {} plots, all in --json", shown.len(), humans.len()),
