@@ -61,7 +61,7 @@ struct Arrangements {
     labels: usize,
     a: Vec<f64>,
     b: Vec<f64>,
-    /// b's sums less a's, of each cluster in which they differ: places and amounts.
+    /// b's sums less a's, of each cluster in which their answers differ: places and amounts, none where the sums are the same.
     moved: Vec<Vec<(usize, f64)>>,
 }
 
@@ -69,6 +69,10 @@ impl Arrangements {
     fn of(shared: &dyn Shared, metric: Metric, (a, b): (usize, usize)) -> Arrangements {
         let mut clusters = BTreeMap::<usize, BTreeMap<usize, f64>>::new();
         for (item, &cluster) in shared.clusters().iter().enumerate() {
+            // A cluster in which answers differ may be swapped, whether or not its sums change.
+            if shared.item(a, item) == shared.item(b, item) {
+                continue;
+            }
             let moved = clusters.entry(cluster).or_default();
             for (rater, sign) in [(a, -1.0), (b, 1.0)] {
                 let parts = shared.item(rater, item).into_iter();
@@ -78,7 +82,6 @@ impl Arrangements {
         let moved = clusters
             .into_values()
             .map(|moved| moved.into_iter().filter(|(_, amount)| *amount != 0.0).collect::<Vec<(usize, f64)>>())
-            .filter(|moved| !moved.is_empty())
             .collect();
         Arrangements { metric, labels: shared.labels(), a: shared.sums(a), b: shared.sums(b), moved }
     }

@@ -100,12 +100,12 @@ enum Quantity<'p> {
 }
 
 impl<'p> Quantity<'p> {
-    fn parse(text: &'p str) -> Quantity<'p> {
-        let inside = text.trim().strip_prefix("1[").and_then(|rest| rest.strip_suffix(']'));
-        match inside.and_then(|inside| inside.split_once('=')) {
-            Some((_, label)) => Quantity::Is(label.strip_prefix('=').unwrap_or(label)),
-            None => Quantity::Number,
-        }
+    /// `None` for an indicator of something other than one label, such as `1[label>=50]`.
+    fn parse(text: &'p str) -> Option<Quantity<'p>> {
+        let Some(rest) = text.trim().strip_prefix("1[") else { return Some(Quantity::Number) };
+        let (name, label) = rest.strip_suffix(']')?.split_once('=')?;
+        let is_name = name.trim().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_name.then(|| Quantity::Is(label.strip_prefix('=').unwrap_or(label)))
     }
 
     fn of(&self, input: &Input, item: usize, annotator: &str, label: &str) -> Result<f64, StatError> {
@@ -136,9 +136,15 @@ fn rows(input: &Input, quantity: &Quantity<'_>) -> Result<Vec<Row>, StatError> {
     answered(input)?.into_iter().map(row).collect()
 }
 
+/// The parameter `value`.
+fn value(input: &Input) -> Result<Quantity<'_>, StatError> {
+    let wrong = || input.params.wrong("value", "`1[label=yes]`, or `label` for the labels as numbers");
+    Quantity::parse(input.params.text_or("value", "label")?).ok_or_else(wrong)
+}
+
 /// The rows of the parameter `value`: `1[label=X]`, or the labels as numbers.
 fn valued(input: &Input) -> Result<Vec<Row>, StatError> {
-    rows(input, &Quantity::parse(input.params.text_or("value", "label")?))
+    rows(input, &value(input)?)
 }
 
 /// Whether the model's answers on gold items count among the unlabelled too: only on demand, since they would count twice.
@@ -201,7 +207,7 @@ fn push_mean(figures: &mut Figures, prefix: &str, found: &Result<ppi::Mean, NoCo
 const WHOLE: [&str; 5] = ["lambda", "estimate", "se", "ci_low", "ci_high"];
 
 fn naive_mean(input: &Input) -> Result<Map<String, Value>, StatError> {
-    let quantity = Quantity::parse(input.params.text_or("value", "label")?);
+    let quantity = value(input)?;
     let mut figures = Figures::new();
     for (key, parameter) in [("llm_all", "llm"), ("gold_only", "gold")] {
         if input.params.get(parameter).is_none() && input.ratings.annotator(parameter).is_none() {
@@ -369,7 +375,7 @@ fn formula<'p>(
     let text = input.params.text("formula")?;
     let wrong = || input.params.wrong("formula", "`1[label=yes] ~ 1 + COLUMN`, with columns of numbers of the items");
     let (outcome, terms) = text.split_once('~').ok_or_else(wrong)?;
-    let rows = items(&Quantity::parse(outcome))?;
+    let rows = items(&Quantity::parse(outcome).ok_or_else(wrong)?)?;
     let terms: Vec<&str> = terms.split('+').map(str::trim).collect();
     let intercept = !terms.contains(&"0");
     let columns = terms.iter().filter(|term| !["0", "1"].contains(term));

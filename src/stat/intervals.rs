@@ -1,5 +1,6 @@
 //! Kappa and its differences for items that lie in sessions: linearised errors, jackknife, bootstrap; the ceiling that humans set.
 
+use super::two_raters::has_constant_rater;
 use super::weighting::{Scale, weights};
 use super::{Figures, Input, Labels, StatError, Statistic};
 use crate::agreement::Cell;
@@ -130,10 +131,16 @@ fn kappa_cluster(input: &Input) -> Computed {
     let mut figures = Figures::new();
     figures.value("n", json!(rows.rows.len()));
     figures.number("kappa", value);
+    figures.value("clusters", json!(resampled.clusters()));
+    if value.is_ok() && has_constant_rater(rows.table(0).view()) {
+        for key in ["se_iid", "se_cluster_linearized", "se_cluster_jackknife", "jackknife_t_low", "jackknife_t_high"] {
+            figures.undefined(key, NoInterval::OneRaterConstant);
+        }
+        return Ok(figures.finish());
+    }
     figures.optional("se_iid", errors.ok().and_then(|errors| errors.0), because(FEW));
     figures.optional("se_cluster_linearized", errors.ok().and_then(|errors| errors.1), because(FEW));
     figures.optional("se_cluster_jackknife", value.ok().and(resampled.jackknife_se(0)), because(&jackknife));
-    figures.value("clusters", json!(resampled.clusters()));
     let ends = resampled.jackknife_t(0, input.params.confidence()?);
     figures.interval("jackknife_t", ends.map_err(|reason| because(&reason.to_string())));
     Ok(figures.finish())

@@ -7,7 +7,7 @@ use crate::agreement::estimate::{NoInterval, Undefined};
 use crate::agreement::kappa::{self, Weights};
 use crate::agreement::margins;
 use crate::agreement::table::{
-    Confusion, Table, balanced_accuracy, macro_f1, matthews_correlation, mean_by_support, per_label,
+    Confusion, Table, TableView, balanced_accuracy, macro_f1, matthews_correlation, mean_by_support, per_label,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -123,6 +123,13 @@ fn cohen_kappa(input: &Input) -> Computed {
     Ok(figures.finish())
 }
 
+/// Whether a rater used a single label: kappa is 0 then by construction, and so are its errors, which say nothing.
+pub(super) fn has_constant_rater(table: TableView<'_>) -> bool {
+    let constant = |margin: &[f64]| margin.iter().filter(|&&count| count > 0.0).count() == 1;
+    let (rows, columns) = table.margins();
+    constant(&rows) || constant(&columns)
+}
+
 fn cohen_kappa_asymptotic(input: &Input) -> Computed {
     let pair = Pair::of(input, "a", "b")?;
     let weights = weights(input, &pair.labels, Scale::Positions)?;
@@ -133,10 +140,7 @@ fn cohen_kappa_asymptotic(input: &Input) -> Computed {
         Ok(variances) => (Ok(variances.interval.sqrt()), Ok(variances.null.sqrt())),
         Err(reason) => (Err(reason), Err(reason)),
     };
-    // Of a constant rater kappa is 0 by construction, and so are both errors: they say nothing.
-    let constant = |margin: Vec<f64>| margin.iter().filter(|&&count| count > 0.0).count() == 1;
-    let (rows, columns) = table.margins();
-    let by_construction = value.is_ok() && (constant(rows) || constant(columns));
+    let by_construction = value.is_ok() && has_constant_rater(table);
     let quantile = normal_quantile(upper(input.params.confidence()?));
     let z = value.and_then(|value| Ok(value / se0?));
     let mut figures = Figures::new();
@@ -271,9 +275,22 @@ fn collapse(input: &Input) -> Computed {
     let mut figures = Figures::new();
     figures.value("n", json!(rows.len()));
     figures.value("dropped", json!(both.len() - rows.len()));
+    let unmapped: BTreeSet<&str> =
+        both.iter().flat_map(|&(_, x, y)| [x, y]).filter(|label| !map.contains_key(*label)).collect();
+    if !unmapped.is_empty() {
+        let unmapped: Vec<&str> = unmapped.into_iter().collect();
+        figures.value("unmapped", json!(unmapped));
+        figures.value(
+            "warning",
+            format!("`map` does not name {}: items on which a rater used it are dropped", unmapped.join(", ")),
+        );
+    }
     figures.number("kappa", kappa::cohen_kappa(table.view()));
     let variances = kappa::variances(table.view(), &Weights::None.disagreement(labels.len()));
-    figures.number("se", variances.map(|variances| variances.interval.sqrt()));
+    match kappa::cohen_kappa(table.view()).is_ok() && has_constant_rater(table.view()) {
+        true => figures.undefined("se", NoInterval::OneRaterConstant),
+        false => figures.number("se", variances.map(|variances| variances.interval.sqrt())),
+    }
     figures.number("po", kappa::percent_agreement(table.view()));
     figures.value("labels", json!(confusion.labels));
     figures.value("confusion", json!(confusion.counts));
@@ -353,5 +370,14 @@ mod tests {
         let figures = found("stuart_maxwell", "aabbbccdd", "aabccbcdd", json!({}));
         assert_eq!((&figures["statistic"], &figures["df"]), (&Value::Null, &json!(3)));
         assert_eq!(figures["of_confused_labels"]["df"], json!(1));
+    }
+
+    #[test]
+    fn a_label_that_a_collapse_does_not_name_is_told_and_a_constant_rater_has_no_error() {
+        let found = found("collapse", "aabbcc", "aabbcc", json!({"map": {"a": "1", "b": "0"}}));
+        assert_eq!((&found["n"], &found["dropped"], &found["unmapped"]), (&json!(4), &json!(2), &json!(["c"])));
+        assert!(found["warning"].as_str().unwrap().contains("does not name c"));
+        let map = json!({"map": {"a": "1", "b": "1", "c": "0"}});
+        assert_eq!(super::tests::found("collapse", "aabb", "aabc", map)["se"], Value::Null);
     }
 }
