@@ -6,25 +6,25 @@
 
 pub mod answers;
 pub mod case;
-pub mod confidence;
 pub mod excerpt;
 pub mod facts;
 pub mod run;
 pub mod scores;
-pub mod sealed;
 pub mod versions;
 
 use crate::agreement::FieldAgreement;
 use crate::agreement::field::Drawn;
 use crate::codebook::Codebook;
 use crate::estimate::numbers::RunEstimates;
+use crate::evaluation::judged::JudgedField;
+use crate::evaluation::leak::LeakCheck;
+use crate::evaluation::sealed::{Opened, Seal};
 use crate::evaluation::{FieldRatings, RunRows};
 use crate::gold::{Gold, Split};
 use crate::run::Annotation;
 use crate::run::vote::{Vote, VoteColumn, Voting};
 use crate::store::Evaluation;
 use case::Disagreements;
-use confidence::ConfidencePlot;
 use facts::{CodebookFacts, GoldFacts};
 use run::RunDossier;
 use scores::ScorePlot;
@@ -70,17 +70,21 @@ pub struct TaskDossier {
     /// Its runs.
     pub runs: Vec<RunDossier>,
     /// Agreement, a field at a time, as `agree --json` has it.
-    pub agreement: Vec<FieldAgreement>,
+    pub agreement: Vec<JudgedField>,
     /// Corrected shares and means of each run, as `estimate --json` has them, or why there are none.
     pub estimates: Vec<RunEstimate>,
     /// Scores of two raters against one another.
     pub scores: Vec<ScorePlot>,
-    /// What runs' confidence is worth.
-    pub confidence: Vec<ConfidencePlot>,
     /// Coefficients over versions of the codebook, from the ledger.
     pub versions: Vec<FieldVersions>,
     /// Units on which raters differ.
     pub disagreements: Disagreements,
+    /// How often the test split was opened for the task; none where it was not looked at.
+    pub test_opened: Option<usize>,
+    /// In how many of these times single units of it were shown.
+    pub test_shown: Option<usize>,
+    /// Whether the gold holds examples of the codebook; none without gold.
+    pub leaks: Option<LeakCheck>,
     /// What concerns the whole task.
     pub warnings: Vec<String>,
 }
@@ -113,13 +117,17 @@ pub struct TaskParts<'a> {
     /// The ratings behind `agreement`.
     pub ratings: &'a [FieldRatings],
     /// Agreement, a field at a time.
-    pub agreement: Vec<FieldAgreement>,
+    pub agreement: Vec<JudgedField>,
     /// Corrected numbers, a run at a time.
     pub estimates: Vec<RunEstimate>,
     /// The ledger's lines on the task.
     pub evaluations: &'a [Evaluation],
-    /// Whether results of single test units may be in it.
-    pub show_test: bool,
+    /// How often the test split was opened for the task, this look included.
+    pub opened: Option<Opened>,
+    /// Whether the gold holds examples of the codebook.
+    pub leaks: Option<LeakCheck>,
+    /// Which units' single results are not in it.
+    pub seal: &'a Seal,
     /// How many units on which raters differ are shown at most.
     pub most_cases: usize,
     /// What was noticed on the way.
@@ -150,15 +158,19 @@ impl<'a> RunView<'a> {
 }
 
 impl TaskDossier {
+    /// Agreement, a field at a time, without what stands around it.
+    pub fn fields(&self) -> impl Iterator<Item = &FieldAgreement> {
+        self.agreement.iter().map(|field| &field.agreement)
+    }
+
     /// Puts everything together. Results of single test units are left out unless they may be shown.
     pub fn of(parts: TaskParts<'_>) -> TaskDossier {
         let TaskParts { codebook, gold, runs, raters, ratings, mut agreement, estimates, evaluations, .. } = parts;
         let voting = Voting::new(codebook);
         let views: Vec<RunView<'_>> =
             runs.iter().zip(&raters).map(|(run, rater)| RunView::new(run, rater, &voting)).collect();
-        let sealed = sealed::sealed_units(gold, parts.show_test);
-        let chosen = case::choose(codebook, gold, parts.split, &views, &agreement, &sealed, parts.most_cases);
-        let hidden = sealed::seal(&mut agreement, &sealed);
+        let chosen = case::choose(codebook, gold, parts.split, &views, &agreement, parts.seal, parts.most_cases);
+        let hidden = parts.seal.hide_disagreements(agreement.iter_mut().map(|field| &mut field.agreement));
         let split = parts.split.map_or("all", Split::name);
         let runs = (views.iter().zip(&estimates))
             .map(|(view, estimate)| RunDossier::of(codebook, gold, view, &voting, estimate.found.as_ref()))
@@ -171,11 +183,13 @@ impl TaskDossier {
             gold: gold.map(GoldFacts::of),
             runs,
             scores: scores::plots(codebook, ratings, &agreement),
-            confidence: confidence::plots(codebook, gold, parts.split, &views, &voting),
             versions: versions::over_versions(&codebook.task, evaluations, split, &views),
             disagreements: Disagreements { sealed: hidden, ..chosen },
             agreement,
             estimates,
+            test_opened: parts.opened.map(|opened| opened.times),
+            test_shown: parts.opened.map(|opened| opened.shown),
+            leaks: parts.leaks,
             warnings: parts.warnings,
         }
     }

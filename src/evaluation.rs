@@ -321,16 +321,9 @@ impl Comparison<'_> {
         }
         let labelled = |kind: &FieldKind| matches!(kind, FieldKind::Label(_) | FieldKind::Flag { .. });
         let first = self.codebook.fields.iter().find(|field| labelled(&field.kind))?;
-        let stated = self.codebook.fields.iter().find(|field| field.name == "confidence")?;
-        let FieldKind::Score(score) = &stated.kind else { return None };
-        if first.name != column.field || column.name == stated.name {
-            return None;
-        }
-        let (min, span) = (score.min as f64, (score.max - score.min) as f64);
-        let sure = run.rows.iter().filter(|row| row.status.is_answered()).filter_map(|row| {
-            let given = row.fields.get(&stated.name)?.as_f64()?;
-            Some((row.unit.to_string(), (given - min) / span))
-        });
+        let stated = stated_confidence(self.codebook).filter(|_| first.name == column.field)?;
+        let answered = run.rows.iter().filter(|row| row.status.is_answered());
+        let sure = answered.filter_map(|row| Some((row.unit.to_string(), stated(row)?)));
         Some((ConfidenceSource::Stated, sure.collect()))
     }
 
@@ -339,6 +332,20 @@ impl Comparison<'_> {
         let same = self.runs.iter().filter(|other| other.manifest.rater == run.manifest.rater).count();
         if same > 1 { &run.manifest.run } else { &run.manifest.rater }
     }
+}
+
+/// How sure a row says that it is, from 0 to 1, if the codebook asks for it in a field `confidence`: a score on its own scale, or a number.
+pub(crate) fn stated_confidence(codebook: &Codebook) -> Option<impl Fn(&Annotation) -> Option<f64> + use<>> {
+    const FIELD: &str = "confidence";
+    let (low, high) = match &codebook.field(FIELD)?.kind {
+        FieldKind::Score(score) => (score.min as f64, score.max as f64),
+        FieldKind::Number => (0.0, 1.0),
+        _ => return None,
+    };
+    Some(move |row: &Annotation| {
+        let sure = (row.fields.get(FIELD)?.as_f64()? - low) / (high - low);
+        (0.0..=1.0).contains(&sure).then_some(sure)
+    })
 }
 
 /// The probabilities of adjudicated units, where every one has one and they are not all alike.

@@ -5,17 +5,21 @@ mod stage;
 
 use super::agree::{check_split, record};
 use super::estimate::{of_same_rater, strata};
-use super::evaluating::Look;
+use super::evaluating::{Look, leak_check};
 use super::{Exit, UsageError, config, library, print, print_json, say};
 use illustrated::illustrate;
 use interrater::agreement::field::{Drawn, PairKind};
 use interrater::agreement::{FieldAgreement, PairFigures, Resampling};
 use interrater::cli::{Common, Report as Args};
 use interrater::codebook::{Codebook, Library};
+use interrater::comparison::alternative_annotator::AlternativeAnnotator;
 use interrater::config::Config;
 use interrater::dossier::{self, Dossier, RunEstimate, TaskDossier, TaskParts};
 use interrater::estimate::of_run::RunEstimation;
 use interrater::estimate::poststratified::Target;
+use interrater::evaluation::judged::{JudgedField, Judging, judge};
+use interrater::evaluation::leak::LeakCheck;
+use interrater::evaluation::sealed::{Opened, Seal, split_named};
 use interrater::evaluation::{Cluster, Comparison, FieldRatings, RunRows};
 use interrater::gold::{Gold, Split};
 use interrater::report::{html, plural};
@@ -61,7 +65,8 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
         stages.enter(&task);
         let codebook = library.task(&task)?;
         let gold = Gold::find(&config.paths.gold, codebook)?;
-        if let Some(Err(empty)) = gold.as_ref().map(|gold| check_split(gold, split_of(&args.split), &task, &args.split))
+        if let Some(Err(empty)) =
+            gold.as_ref().map(|gold| check_split(gold, split_named(&args.split), &task, &args.split))
         {
             // A task that nobody named need not have this part.
             if !args.task.is_empty() || !args.runs.is_empty() {
@@ -70,7 +75,7 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
             dossier.warnings.push(format!("{task} left out: its gold has no units in split {}", args.split));
             continue;
         }
-        dossier.tasks.push(of_task(codebook, gold, runs, most_cases, args, &config, &stages)?);
+        dossier.tasks.push(of_task((&library, codebook), gold, runs, most_cases, args, &config, &stages)?);
     }
     stages.enter("transcripts");
     illustrate(&mut dossier.tasks, inputs, &config);
@@ -140,7 +145,7 @@ fn chosen(
 
 /// Everything about a task.
 fn of_task(
-    codebook: &Codebook,
+    (library, codebook): (&Library, &Codebook),
     gold: Option<Gold>,
     runs: Vec<Run>,
     most_cases: usize,
@@ -152,7 +157,7 @@ fn of_task(
     if gold.is_none() && runs.is_empty() {
         return Err(UsageError::NothingToCompare(task.to_owned()).into());
     }
-    let split = split_of(&args.split);
+    let split = split_named(&args.split);
     let resampling = Resampling { replicates: args.replicates, seed: args.seed };
     let open = |run: Run| Ok(RunRows { rows: run.annotations()?, manifest: run.manifest });
     let mut runs: Vec<RunRows> = runs.into_iter().map(open).collect::<Result<_>>()?;
@@ -162,16 +167,24 @@ fn of_task(
         let comparison = comparison(codebook, gold.as_ref(), split, &runs);
         runs.iter().map(|run| comparison.rater_name(run).to_owned()).collect()
     };
-    let agreement: Vec<FieldAgreement> = (ratings.iter())
-        .map(|field| field.agreement(Some(task), Cluster::Session.name(), resampling))
-        .collect::<Result<_, _>>()
-        .into_diagnostic()?;
+    let judging = Judging {
+        task: Some(task),
+        cluster: Cluster::Session.name(),
+        resampling,
+        groups: None,
+        epsilon: AlternativeAnnotator::default().epsilon,
+    };
+    let agreement: Vec<JudgedField> =
+        ratings.iter().map(|field| judge(field, &judging)).collect::<Result<_, _>>().into_diagnostic()?;
     let mut estimates = vec![];
     for run in &runs {
         stages.enter(&format!("{task}: {}", run.manifest.run));
         estimates.push(estimate(codebook, run, gold.as_ref(), split, resampling, config)?);
     }
-    let evaluations = ledger(config, task, gold.as_ref(), args, &agreement)?;
+    let (evaluations, opened) = ledger(config, task, gold.as_ref(), args, &agreement)?;
+    let leaks = gold.as_ref().map(|gold| leak_check(library, codebook, gold, &runs, args.show_test, config));
+    warnings.extend(opened.map(Opened::in_words));
+    warnings.extend(leaks.as_ref().and_then(LeakCheck::warning));
     Ok(TaskDossier::of(TaskParts {
         codebook,
         gold: gold.as_ref(),
@@ -182,18 +195,12 @@ fn of_task(
         agreement,
         estimates,
         evaluations: &evaluations,
-        show_test: args.show_test,
+        opened,
+        leaks,
+        seal: &gold.as_ref().map(|gold| Seal::of(gold, args.show_test)).unwrap_or_default(),
         most_cases,
         warnings,
     }))
-}
-
-fn split_of(name: &str) -> Option<Split> {
-    match name {
-        "dev" => Some(Split::Dev),
-        "test" => Some(Split::Test),
-        _ => None,
-    }
 }
 
 fn comparison<'c>(
@@ -279,8 +286,9 @@ fn ledger(
     task: &str,
     gold: Option<&Gold>,
     args: &Args,
-    fields: &[FieldAgreement],
-) -> Result<Vec<Evaluation>> {
+    fields: &[JudgedField],
+) -> Result<(Vec<Evaluation>, Option<Opened>)> {
+    let fields: Vec<&FieldAgreement> = fields.iter().map(|field| &field.agreement).collect();
     let split = args.split.as_str();
     let store = &config.paths.store;
     let read = |store: &Path| match store.exists() {
@@ -288,7 +296,7 @@ fn ledger(
         false => Ok(vec![]),
     };
     let known = read(store)?;
-    let Some(gold) = gold else { return Ok(known) };
+    let Some(gold) = gold else { return Ok((known, None)) };
     let figures: BTreeSet<(&str, &str, Option<u64>, u64)> = (known.iter())
         .filter(|line| line.gold_hash == gold.hash && line.split == split)
         .map(|line| (line.rater.as_str(), line.field.as_str(), line.value.map(f64::to_bits), line.items))
@@ -302,12 +310,15 @@ fn ledger(
             figures.contains(&(pair.b.as_str(), field.field.as_str(), value.map(f64::to_bits), pair.items as u64))
         })
     });
-    let shown_to = Look::at(store, task, gold, split_of(split), args.show_test)?.shown_to;
+    let look = Look::at(store, task, gold, split_named(split), args.show_test)?;
+    let opened = look.opened();
+    let shown_to = look.shown_to;
     if is_known && shown_to.is_none() {
-        return Ok(known);
+        // This look is one of those that the ledger knows.
+        return Ok((known, opened.map(|opened| Opened { times: opened.times.saturating_sub(1).max(1), ..opened })));
     }
-    record(store, task, gold, split, shown_to, &fields.iter().collect::<Vec<_>>())?;
-    read(store)
+    record(store, task, gold, split, shown_to, &fields)?;
+    Ok((read(store)?, opened))
 }
 
 /// Writes beside the file and moves it there, so that nobody opens half a report.

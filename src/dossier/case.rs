@@ -4,11 +4,13 @@
 //! taken in turn, of the commonest first, so that a rare confusion is not lost behind a hundred of a common one. Within a confusion those come
 //! first on which more models differ, humans agree with the reference, and models are surer.
 
+use super::RunView;
 use super::excerpt::Excerpt;
-use super::{RunView, confidence};
-use crate::agreement::FieldAgreement;
 use crate::answer::Evidence;
 use crate::codebook::{Codebook, Field, FieldKind};
+use crate::evaluation::judged::JudgedField;
+use crate::evaluation::sealed::Seal;
+use crate::evaluation::stated_confidence;
 use crate::gold::{GOLD_RATER, Gold, GoldRow, Split};
 use crate::run::{Annotation, Status};
 use crate::unit::UnitId;
@@ -116,19 +118,20 @@ pub(crate) fn choose(
     gold: Option<&Gold>,
     split: Option<Split>,
     views: &[RunView<'_>],
-    agreement: &[FieldAgreement],
-    sealed: &HashSet<String>,
+    agreement: &[JudgedField],
+    seal: &Seal,
     most: usize,
 ) -> Disagreements {
     let compared = |field: &&Field| {
         agreement
             .iter()
+            .map(|field| &field.agreement)
             .any(|found| found.field.split(['.', ' ']).next() == Some(&field.name) && !found.pairs.is_empty())
     };
     let fields: Vec<&Field> = codebook.fields.iter().filter(compared).collect();
-    let rows = rows_by_unit(gold, split, views, sealed);
-    let scale = confidence::stated_scale(codebook);
-    let stated = |row: &Annotation| scale.as_ref()?(row.fields.get(confidence::FIELD)?);
+    let rows = rows_by_unit(gold, split, views, seal);
+    let confidence = stated_confidence(codebook);
+    let stated = |row: &Annotation| confidence.as_ref()?(row);
     let mut confusions: Confusions = BTreeMap::new();
     let mut all = 0;
     for (unit, rows) in &rows {
@@ -161,7 +164,7 @@ fn rows_by_unit<'a>(
     gold: Option<&'a Gold>,
     split: Option<Split>,
     views: &'a [RunView<'_>],
-    sealed: &HashSet<String>,
+    seal: &Seal,
 ) -> BTreeMap<&'a UnitId, Rows<'a>> {
     let mut rows: BTreeMap<&UnitId, Rows<'_>> = BTreeMap::new();
     for row in gold.iter().flat_map(|gold| &gold.rows).filter(|row| split.is_none() || row.split == split) {
@@ -180,7 +183,7 @@ fn rows_by_unit<'a>(
             }
         }
     }
-    rows.retain(|unit, _| !sealed.contains(unit.as_str()));
+    rows.retain(|unit, _| !seal.hides(unit.as_str()));
     rows
 }
 

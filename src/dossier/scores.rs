@@ -1,13 +1,14 @@
 //! Scores of two raters against one another, as points with counts.
 
+use crate::agreement::PairFigures;
 use crate::agreement::field::PairKind;
 use crate::agreement::ratings::{Cell, Level};
 use crate::agreement::score_pair::LimitsOfAgreement;
-use crate::agreement::{FieldAgreement, PairFigures};
 use crate::chart::scale::round_ends;
 use crate::chart::scatter::{Point, points};
 use crate::codebook::{Codebook, FieldKind};
 use crate::evaluation::FieldRatings;
+use crate::evaluation::judged::JudgedField;
 use serde::Serialize;
 
 /// More distinct pairs of scores than this are rounded to a grid.
@@ -43,9 +44,13 @@ pub struct ScorePlot {
 }
 
 /// The plots of every pair of `agreement` that is of scores, but for those of single humans with the reference.
-pub(crate) fn plots(codebook: &Codebook, ratings: &[FieldRatings], agreement: &[FieldAgreement]) -> Vec<ScorePlot> {
+pub(crate) fn plots(codebook: &Codebook, ratings: &[FieldRatings], agreement: &[JudgedField]) -> Vec<ScorePlot> {
     let mut plots = vec![];
-    for (field, found) in ratings.iter().zip(agreement).filter(|(field, _)| field.ratings.level() == Level::Interval) {
+    for (field, found) in ratings
+        .iter()
+        .zip(agreement.iter().map(|field| &field.agreement))
+        .filter(|(field, _)| field.ratings.level() == Level::Interval)
+    {
         for pair in found.pairs.iter().filter(|pair| pair.kind != PairKind::ReferenceHuman) {
             let PairFigures::Scores(figures) = &pair.figures else { continue };
             let (Some(a), Some(b)) = (field.ratings.rater(&pair.a), field.ratings.rater(&pair.b)) else { continue };

@@ -14,6 +14,7 @@ mod parts;
 mod policy;
 mod scores;
 mod task;
+mod trust;
 mod units;
 mod versions;
 

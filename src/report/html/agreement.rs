@@ -22,7 +22,8 @@ struct Line<'a> {
 pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
     let mut made = Markup::default();
     for is_score in [false, true] {
-        let fields: Vec<&FieldAgreement> = (task.agreement.iter())
+        let fields: Vec<&FieldAgreement> = task
+            .fields()
             .filter(|field| (field.level == Level::Interval) == is_score && !field.pairs.is_empty())
             .collect();
         if fields.is_empty() {
@@ -246,7 +247,7 @@ fn interval(estimate: &Estimate) -> String {
 
 fn collapse_rows(task: &TaskDossier, names: &Names) -> Vec<Vec<Cell>> {
     let mut rows = vec![];
-    for (field, pair) in task.agreement.iter().flat_map(|field| field.pairs.iter().map(move |pair| (field, pair))) {
+    for (field, pair) in task.fields().flat_map(|field| field.pairs.iter().map(move |pair| (field, pair))) {
         let PairFigures::Labels(labels) = &pair.figures else { continue };
         for (name, figures) in &labels.collapses {
             rows.push(vec![

@@ -1,25 +1,36 @@
 //! What confidence is worth: reliability diagrams.
 
 use super::parts::{Cell, Names, Page, table};
+use crate::chart::forest::words;
 use crate::chart::reliability::{interval, reliability};
 use crate::chart::scale::{number, percent};
 use crate::confidence::calibration::Bin;
 use crate::dossier::TaskDossier;
-use crate::dossier::confidence::ConfidencePlot;
+use crate::evaluation::ConfidenceSource;
+use crate::evaluation::judged::JudgedField;
+use crate::evaluation::judged::calibration::Calibration;
 use crate::markup::{Markup, classed, tag};
 use crate::report::plural;
 
 /// The section.
 pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
-    let plots = task.confidence.iter().map(|plot| one(plot, names, page));
+    let of_field = |field: &JudgedField| -> Vec<Markup> {
+        field.calibration.iter().map(|found| one(&field.agreement.field, found, names, page)).collect()
+    };
+    let plots = task.agreement.iter().flat_map(of_field);
     classed("div", "pair").children(plots).into()
 }
 
-fn one(plot: &ConfidencePlot, names: &Names, page: &Page) -> Markup {
-    let title = format!("{} · how sure {} is", plot.field, names.get(&plot.rater));
+fn one(field: &str, plot: &Calibration, names: &Names, page: &Page) -> Markup {
+    let title = format!("{field} · how sure {} is", names.get(&plot.rater));
+    let source = match plot.source {
+        ConfidenceSource::Stated => "what it says of itself",
+        ConfidenceSource::VoteShare => "the share of its samples that agree",
+        ConfidenceSource::Column => "a column of the items file",
+    };
     let note = format!(
         "Sure by {}; {} with gold. On the line, 80 % sure is right in 80 %. Below: units by how sure.",
-        plot.source,
+        source,
         plural(plot.items as u64, "unit")
     );
     let row = |bin: &Bin| {
@@ -30,20 +41,21 @@ fn one(plot: &ConfidencePlot, names: &Names, page: &Page) -> Markup {
             Cell::count(bin.items),
         ]
     };
-    let rows = plot.bins.iter().map(row).collect();
+    let rows = plot.reliability.iter().map(row).collect();
     let shown =
         |value: Option<f64>| value.map_or("undefined".to_owned(), |value| number((value * 1000.0).round() / 1000.0));
     let figures = format!(
-        "right {}, Brier score {}, calibration error {}, area under the curve {}",
-        plot.accuracy.map_or("–".to_owned(), percent),
-        shown(plot.brier),
-        shown(plot.calibration_error),
-        shown(plot.area_under_curve)
+        "right {}, surer than right by {}, Brier score {}, calibration error {}, AUROC {}",
+        words(&plot.accuracy),
+        words(&plot.overconfidence),
+        words(&plot.brier),
+        shown(plot.expected_calibration_error),
+        shown(plot.auroc_correct)
     );
     let mut made = page.figure(
         &title,
         &note,
-        |caption| reliability(caption, &plot.bins),
+        |caption| reliability(caption, &plot.reliability),
         table(&title, &["#sure", "#right", "#units"], rows),
     );
     made.push(classed("p", "note").text(figures));

@@ -10,7 +10,7 @@ use crate::markup::{Markup, classed};
 
 /// The section: pairs with a model in sight, humans folded.
 pub fn inside(task: &TaskDossier, names: &Names, page: &Page) -> Markup {
-    let pairs = task.agreement.iter().flat_map(|field| field.pairs.iter().map(move |pair| (field, pair)));
+    let pairs = task.fields().flat_map(|field| field.pairs.iter().map(move |pair| (field, pair)));
     let is_human = |pair: &Pair| matches!(pair.kind, PairKind::HumanHuman | PairKind::ReferenceHuman);
     let (people, others): (Vec<_>, Vec<_>) =
         pairs.filter(|(_, pair)| matches!(pair.figures, PairFigures::Labels(_))).partition(|(_, pair)| is_human(pair));

@@ -41,7 +41,7 @@ fn answered(run: &RunDossier) -> String {
 
 fn row(task: &TaskDossier, run: &RunDossier, names: &Names) -> Vec<Cell> {
     let totals = &run.manifest.totals;
-    let headline = task.agreement.first().map(|field| FieldHeadline::of(field, &run.rater));
+    let headline = task.fields().next().map(|field| FieldHeadline::of(field, &run.rater));
     let symbol = headline.as_ref().map_or("", |line| if line.coefficient == "cohen_kappa" { "κ" } else { "ICC" });
     let shown = |estimate: Option<&Estimate>| match estimate {
         Some(estimate) => Cell::ranked(words(estimate), estimate.value),

@@ -1,7 +1,7 @@
 //! A task's part of the page, section by section.
 
 use super::parts::{Names, Page};
-use super::{agreement, answers, confidence, confusion, disagreements, manifests, scores, units, versions};
+use super::{agreement, answers, confidence, confusion, disagreements, manifests, scores, trust, units, versions};
 use crate::agreement::PairFigures;
 use crate::chart::shortened;
 use crate::dossier::{Dossier, TaskDossier};
@@ -15,9 +15,9 @@ pub fn anchor(nth: usize, section: &str) -> String {
 
 /// The sections that a task has, with their headings.
 pub fn sections(task: &TaskDossier) -> Vec<(&'static str, &'static str)> {
-    let is_compared = task.agreement.iter().any(|field| !field.pairs.is_empty());
-    let has_labels = (task.agreement.iter().flat_map(|field| &field.pairs))
-        .any(|pair| matches!(pair.figures, PairFigures::Labels(_)));
+    let is_compared = task.fields().any(|field| !field.pairs.is_empty());
+    let has_labels =
+        (task.fields().flat_map(|field| &field.pairs)).any(|pair| matches!(pair.figures, PairFigures::Labels(_)));
     let has_runs = !task.runs.is_empty();
     let versions = task.versions.iter().any(|field| !field.series.is_empty());
     [
@@ -25,7 +25,8 @@ pub fn sections(task: &TaskDossier) -> Vec<(&'static str, &'static str)> {
         ("agreement", "Agreement", is_compared),
         ("confusion", "Confusions", has_labels),
         ("scores", "Scores", !task.scores.is_empty()),
-        ("confidence", "Confidence", !task.confidence.is_empty()),
+        ("confidence", "Confidence", task.agreement.iter().any(|field| !field.calibration.is_empty())),
+        ("trust", "How far to trust it", trust::is_there(task)),
         ("versions", "Versions of the codebook", versions),
         ("units", "States, coverage, cost", has_runs),
         ("disagreements", "Disagreements", task.disagreements.all + task.disagreements.sealed > 0),
@@ -52,6 +53,7 @@ pub fn section(task: &TaskDossier, dossier: &Dossier, page: &Page) -> Tag {
             "confusion" => confusion::inside(task, &names, page),
             "scores" => scores::inside(task, &names, page),
             "confidence" => confidence::inside(task, &names, page),
+            "trust" => trust::inside(task, &names),
             "versions" => versions::inside(task, page),
             "units" => units::inside(task, &names, page),
             "disagreements" => disagreements::inside(task, &names, page, dossier.tasks.len()),
@@ -93,7 +95,7 @@ fn warnings(task: &TaskDossier, names: &Names) -> Markup {
         None => told.push((warning.to_owned(), vec![place])),
     };
     task.warnings.iter().for_each(|warning| tell("task".to_owned(), warning));
-    for field in &task.agreement {
+    for field in task.fields() {
         field.warnings.iter().for_each(|warning| tell(field.field.clone(), warning));
         for pair in &field.pairs {
             let place = format!("{}, {} and {}", field.field, names.get(&pair.a), names.get(&pair.b));
