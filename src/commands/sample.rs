@@ -77,8 +77,9 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
         } else if let (Some(path), Some(written)) = (&path, written) {
             let done = if written == Written::New { "wrote" } else { "already there, the same:" };
             print(&format!(
-                "{done} {} · fill it in, then add its rows to {}\n",
+                "{done} {} · label it: `interrater label {} --rater NAME`; or fill it in, then add its rows to {}\n",
                 path.display(),
+                args.task,
                 gold_path(args, &config).display()
             ))?;
         }

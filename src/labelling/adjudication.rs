@@ -106,6 +106,24 @@ pub struct Rest {
     pub averaged: usize,
 }
 
+/// How far a case is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How far the raters are apart.
+    pub verdict: Verdict,
+    /// Whether there is a gold answer.
+    pub decided: bool,
+    /// Whether a rater noted anything.
+    pub noted: bool,
+}
+
+/// What the answers to a unit come to.
+struct Reading {
+    verdict: Verdict,
+    open: Vec<String>,
+    settled: Map<String, Value>,
+}
+
 /// What is written at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -244,25 +262,7 @@ impl Adjudication {
 
     fn case_of(&self, table: &Table, unit: &UnitId) -> Case {
         let (rows, gold) = table.rows.get(unit).cloned().unwrap_or_default();
-        let mut verdict = Verdict::Agree;
-        let (mut open, mut settled) = (Vec::new(), Map::new());
-        for field in self.codebook.fields.iter().filter(|field| field.kind.is_measured()) {
-            let values: Vec<Option<&Value>> = rows.iter().map(|row| row.fields.get(&field.name)).collect();
-            match settle(field, &values) {
-                Settled::Missing => {}
-                Settled::Same(value) => {
-                    settled.insert(field.name.clone(), value);
-                }
-                Settled::Mean(value) => {
-                    verdict = verdict.min(Verdict::Close);
-                    settled.insert(field.name.clone(), value);
-                }
-                Settled::Open => {
-                    verdict = Verdict::Differ;
-                    open.push(field.name.clone());
-                }
-            }
-        }
+        let Reading { verdict, open, settled } = self.read(&rows);
         let voice = |row: GoldRow| Voice {
             evidence: table.evidence.get(&(unit.clone(), row.rater.clone())).cloned().unwrap_or_default(),
             rater: row.rater,
@@ -279,6 +279,29 @@ impl Adjudication {
         }
     }
 
+    /// What the raters' rows of a unit come to.
+    fn read(&self, rows: &[GoldRow]) -> Reading {
+        let mut reading = Reading { verdict: Verdict::Agree, open: Vec::new(), settled: Map::new() };
+        for field in self.codebook.fields.iter().filter(|field| field.kind.is_measured()) {
+            let values: Vec<Option<&Value>> = rows.iter().map(|row| row.fields.get(&field.name)).collect();
+            match settle(field, &values) {
+                Settled::Missing => {}
+                Settled::Same(value) => {
+                    reading.settled.insert(field.name.clone(), value);
+                }
+                Settled::Mean(value) => {
+                    reading.verdict = reading.verdict.min(Verdict::Close);
+                    reading.settled.insert(field.name.clone(), value);
+                }
+                Settled::Open => {
+                    reading.verdict = Verdict::Differ;
+                    reading.open.push(field.name.clone());
+                }
+            }
+        }
+        reading
+    }
+
     fn is_whole(&self, fields: &Map<String, Value>) -> bool {
         self.codebook.fields.iter().all(|field| !is_required(field) || fields.contains_key(&field.name))
     }
@@ -291,36 +314,36 @@ impl Adjudication {
     }
 
     /// For every case, in order: how far the raters are apart, whether it is decided, and whether anybody noted anything.
-    pub fn states(&self) -> Result<Vec<(Verdict, bool, bool)>, DeskError> {
+    pub fn states(&self) -> Result<Vec<Standing>, DeskError> {
         let table = self.refreshed()?;
         let state = |card: &Card| {
-            let case = self.case_of(&table, &card.unit);
-            let noted = case.voices.iter().any(|voice| !voice.note.is_empty());
-            (case.verdict, case.decision.is_some(), noted)
+            let Some((rows, gold)) = table.rows.get(&card.unit) else {
+                return Standing { verdict: Verdict::Agree, decided: false, noted: false };
+            };
+            Standing {
+                verdict: self.read(rows).verdict,
+                decided: gold.as_ref().is_some_and(|row| self.is_whole(&row.fields)),
+                noted: rows.iter().any(|row| row.note.as_ref().is_some_and(|note| !note.is_empty())),
+            }
         };
         Ok(self.cards.iter().map(state).collect())
     }
 
+    /// How far it is: what is decided, what need not be decided by a person, and the first open case from a place on and then from the start.
+    pub fn standing(&self, from: usize) -> Result<(Progress, Rest, Option<usize>), DeskError> {
+        let states = self.states()?;
+        let open = |wanted: Verdict| states.iter().filter(|one| one.verdict == wanted && !one.decided).count();
+        let rest = Rest { agreed: open(Verdict::Agree), averaged: open(Verdict::Close) };
+        let done = states.iter().filter(|one| one.decided).count();
+        let now = self.table.lock().unwrap_or_else(PoisonError::into_inner).now;
+        let from = from.min(states.len());
+        let next = (from..states.len()).chain(0..from).find(|at| !states[*at].decided);
+        Ok((Progress { units: states.len(), done, skipped: 0, now }, rest, next))
+    }
+
     /// How much is decided.
     pub fn progress(&self) -> Result<Progress, DeskError> {
-        let states = self.states()?;
-        let done = states.iter().filter(|(_, decided, _)| *decided).count();
-        let now = self.table.lock().unwrap_or_else(PoisonError::into_inner).now;
-        Ok(Progress { units: states.len(), done, skipped: 0, now })
-    }
-
-    /// The first case that is not decided, from a place on and then from the start.
-    pub fn next_from(&self, from: usize) -> Result<Option<usize>, DeskError> {
-        let states = self.states()?;
-        let from = from.min(states.len());
-        Ok((from..states.len()).chain(0..from).find(|at| !states[*at].1))
-    }
-
-    /// What could be written without a person's decision.
-    pub fn rest(&self) -> Result<Rest, DeskError> {
-        let states = self.states()?;
-        let count = |wanted: Verdict| states.iter().filter(|(verdict, done, _)| *verdict == wanted && !done).count();
-        Ok(Rest { agreed: count(Verdict::Agree), averaged: count(Verdict::Close) })
+        self.standing(0).map(|(progress, _, _)| progress)
     }
 
     /// Writes the gold answer of a case. `how` is `taken` from a rater or `decided`. It is on disk when this returns.

@@ -256,20 +256,26 @@ impl Desk {
         Ok(self.cards.iter().map(of).collect())
     }
 
-    /// How much is done.
-    pub fn progress(&self) -> Result<Progress, DeskError> {
+    /// How far it is: how much is done, and the first unit that is not, from a place on and then from the start; those that were put off come
+    /// last.
+    pub fn standing(&self, from: usize) -> Result<(Progress, Option<usize>), DeskError> {
         let states = self.states()?;
         let count = |wanted: State| states.iter().filter(|(state, _)| *state == wanted).count();
-        let (done, skipped) = (count(State::Done), count(State::Skipped));
-        Ok(Progress { units: states.len(), done, skipped, now: self.work().now })
+        let (done, skipped, now) = (count(State::Done), count(State::Skipped), self.work().now);
+        let from = from.min(states.len());
+        let first = |wanted: State| (from..states.len()).chain(0..from).find(|at| states[*at].0 == wanted);
+        let next = first(State::Todo).or_else(|| first(State::Skipped));
+        Ok((Progress { units: states.len(), done, skipped, now }, next))
     }
 
-    /// The first unit that is not done, from a place on and then from the start; those that were put off come last.
+    /// How much is done.
+    pub fn progress(&self) -> Result<Progress, DeskError> {
+        self.standing(0).map(|(progress, _)| progress)
+    }
+
+    /// The first unit that is not done, from a place on.
     pub fn next_from(&self, from: usize) -> Result<Option<usize>, DeskError> {
-        let states = self.states()?;
-        let order = || (from.min(states.len())..states.len()).chain(0..from.min(states.len()));
-        let first = |wanted: State| order().find(|at| states[*at].0 == wanted);
-        Ok(first(State::Todo).or_else(|| first(State::Skipped)))
+        self.standing(from).map(|(_, next)| next)
     }
 
     /// What the rater gave for a unit so far.

@@ -4,7 +4,7 @@ use super::refusal::Refusal;
 use super::saving::name;
 use super::{Room, Work, off_thread};
 use crate::answer::Citation;
-use crate::labelling::adjudication::{Adjudication, Case, ModelVoice, Rest, Verdict, Which};
+use crate::labelling::adjudication::{Adjudication, Case, ModelVoice, Rest, Standing, Verdict, Which};
 use crate::labelling::desk::{Giving, Progress};
 use crate::labelling::question::Question;
 use crate::labelling::round::{self, FIRST, Round};
@@ -86,16 +86,13 @@ struct Cases {
 async fn cases(State(room): State<Arc<Room>>) -> Result<Json<Cases>, Refusal> {
     off_thread(move || {
         let adjudication = adjudication(&room)?;
-        let listed = |(at, (verdict, decided, noted)): (usize, (Verdict, bool, bool))| -> Result<Listed, Refusal> {
+        let listed = |(at, Standing { verdict, decided, noted }): (usize, Standing)| -> Result<Listed, Refusal> {
             let state = if decided { "done" } else { "todo" };
             Ok(Listed { name: name(adjudication.unit(at)?), verdict, state, noted })
         };
-        Ok(Json(Cases {
-            units: adjudication.states()?.into_iter().enumerate().map(listed).collect::<Result<_, _>>()?,
-            next: adjudication.next_from(0)?,
-            progress: adjudication.progress()?,
-            rest: adjudication.rest()?,
-        }))
+        let (progress, rest, next) = adjudication.standing(0)?;
+        let units = adjudication.states()?.into_iter().enumerate().map(listed).collect::<Result<_, _>>()?;
+        Ok(Json(Cases { units, next, progress, rest }))
     })
     .await
 }
@@ -143,8 +140,8 @@ struct Saved {
 }
 
 fn saved(adjudication: &Adjudication, at: usize) -> Result<Json<Saved>, Refusal> {
-    let next = adjudication.next_from(at + 1)?;
-    Ok(Json(Saved { at, next, progress: adjudication.progress()?, rest: adjudication.rest()? }))
+    let (progress, rest, next) = adjudication.standing(at + 1)?;
+    Ok(Json(Saved { at, next, progress, rest }))
 }
 
 async fn decide(

@@ -83,7 +83,8 @@ async fn units(State(room): State<Arc<Room>>) -> Result<Json<Pile>, Refusal> {
             Ok(Listed { name: name(desk.unit(at)?), state, noted })
         };
         let units = desk.states()?.into_iter().enumerate().map(listed).collect::<Result<_, _>>()?;
-        Ok(Json(Pile { units, next: desk.next_from(0)?, progress: desk.progress()? }))
+        let (progress, next) = desk.standing(0)?;
+        Ok(Json(Pile { units, next, progress }))
     })
     .await
 }
@@ -140,7 +141,8 @@ struct Saved {
 }
 
 fn saved(desk: &Desk, at: usize) -> Result<Json<Saved>, Refusal> {
-    Ok(Json(Saved { at, given: desk.given(at)?, next: desk.next_from(at + 1)?, progress: desk.progress()? }))
+    let (progress, next) = desk.standing(at + 1)?;
+    Ok(Json(Saved { at, given: desk.given(at)?, next, progress }))
 }
 
 async fn answer(

@@ -187,7 +187,8 @@ fn the_numbers_are_those_of_agree_and_estimate() {
             (estimate["found"].clone(), project.json(&["estimate", run, "--replicates", "200"]));
         // How often the gold was looked at, and whether it holds examples, is told once a task.
         for found in [&mut here, &mut there] {
-            ["test_opened", "test_shown", "leaks", "notes"].map(|name| found.as_object_mut().unwrap().remove(name));
+            let found = found.as_object_mut().unwrap();
+            found.retain(|name, _| !["test_opened", "test_shown", "leaks", "notes"].contains(&name.as_str()));
         }
         assert_eq!(here, there, "{run}");
     }
@@ -398,7 +399,7 @@ fn versions_of_a_codebook_are_told_apart_in_the_history() {
     let found = document(&project, &["--task", "tone"]);
     assert_eq!(task(&found, "tone")["runs"].as_array().unwrap().len(), 1);
     let warnings = task(&found, "tone")["warnings"].as_array().unwrap();
-    assert_eq!(warnings.len(), 3);
+    assert_eq!(warnings.iter().filter(|warning| warning.as_str().unwrap().contains("left out")).count(), 3);
     assert!(warnings[0].as_str().unwrap().contains("left out: made with another version of the codebook"));
 }
 

@@ -65,13 +65,13 @@ fn disagreements_come_first_and_single_answers_are_no_case() {
     let open = court.open();
     let units: Vec<&str> = (0..open.len()).map(|at| open.unit(at).unwrap().as_str()).collect();
     assert_eq!(units, ["codex:b", "codex:c", "codex:a"]);
-    let verdicts: Vec<Verdict> = open.states().unwrap().into_iter().map(|(verdict, _, _)| verdict).collect();
+    let verdicts: Vec<Verdict> = open.states().unwrap().into_iter().map(|one| one.verdict).collect();
     assert_eq!(verdicts, [Verdict::Differ, Verdict::Close, Verdict::Agree]);
     let (case, seen) = open.case(0).unwrap();
     assert_eq!((case.open, seen), (vec!["score".to_owned()], false));
     assert_eq!(case.voices.iter().map(|voice| voice.rater.as_str()).collect::<Vec<_>>(), ["ada", "bob"]);
     assert_eq!(open.case(1).unwrap().0.settled["score"], json!(7.5));
-    assert_eq!(open.rest().unwrap(), Rest { agreed: 1, averaged: 1 });
+    assert_eq!(open.standing(0).unwrap().1, Rest { agreed: 1, averaged: 1 });
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn the_rest_is_settled_at_once_if_it_is_what_was_shown_and_taken_back_at_once() 
     assert_eq!(open.settle(Which::Averaged, 1).unwrap(), 1);
     assert_eq!(open.settle(Which::Agreed, 1).unwrap(), 1);
     assert!(court.text().starts_with(&before) && court.text().contains("codex:c,gold,yes,ui,7.5,"), "{}", court.text());
-    assert_eq!((open.rest().unwrap(), open.progress().unwrap().done), (Rest::default(), 2));
+    assert_eq!((open.standing(0).unwrap().1, open.progress().unwrap().done), (Rest::default(), 2));
     open.undo().unwrap();
     open.undo().unwrap();
     assert_eq!(court.text(), before);
@@ -108,7 +108,7 @@ fn a_decision_needs_every_field_and_replaces_the_one_before() {
     fields.insert("score".to_owned(), json!(6.5));
     decide(&fields).unwrap();
     assert_eq!(open.case(0).unwrap().0.decision.unwrap().fields["score"], json!(6.5));
-    assert_eq!(open.next_from(0).unwrap(), Some(1));
+    assert_eq!(open.standing(0).unwrap().2, Some(1));
     fields.insert("score".to_owned(), json!(5));
     decide(&fields).unwrap();
     assert_eq!(court.text().matches(",gold,").count(), 1);

@@ -66,7 +66,7 @@ impl Table {
 fn label(label: &str, note: &str) -> Giving {
     let evidence = vec![Evidence { event: 1, quote: "so".to_owned(), found: true }];
     let fields = json!({ "label": label, "why": null }).as_object().unwrap().clone();
-    Giving { fields, evidence, note: note.to_owned(), seconds: 3.14 }
+    Giving { fields, evidence, note: note.to_owned(), seconds: 3.06 }
 }
 
 fn states(desk: &Desk) -> Vec<State> {

@@ -121,9 +121,10 @@ export async function adjudicate(task) {
     busy = false;
   }
 
-  async function refresh(saved) {
-    const pile = await get("/api/units");
-    units = pile.units;
+  async function refresh(saved, path) {
+    // A decision changes one of them, the rest at once and what is taken back may change many.
+    if (path.endsWith("/decision")) units[saved.at].state = "done";
+    else units = (await get("/api/units")).units;
     rest = saved.rest;
     showProgress(saved.progress);
     showSettling();
@@ -135,7 +136,7 @@ export async function adjudicate(task) {
     alarm("");
     try {
       const saved = await post(path, body);
-      await refresh(saved);
+      await refresh(saved, path);
       busy = false;
       await done(saved);
     } catch (error) {

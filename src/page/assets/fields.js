@@ -69,7 +69,7 @@ function labels(form, change) {
 function score(form, change) {
   const [min, max] = form.range;
   const id = freshId();
-  const number = make("input", { type: "number", id, min, max, step: 1, inputmode: "numeric", class: "number" });
+  const number = make("input", { type: "number", id, min, max, step: 1, inputmode: "numeric", class: "digits" });
   const slider = make("input", { type: "range", min, max, step: 1, "aria-label": `${words(form.name)}, from ${min} to ${max}` });
   const bands = form.bands.map((band) => ({ band, row: make("li", {}, make("b", {}, `${band.from}–${band.to}`), " ", band.definition) }));
   const mark = () => {
@@ -105,7 +105,7 @@ function score(form, change) {
 }
 
 function number(form, change) {
-  const input = make("input", { type: "number", step: "any", class: "number", "aria-label": words(form.name), input: change });
+  const input = make("input", { type: "number", step: "any", class: "digits", "aria-label": words(form.name), input: change });
   return {
     element: frame(form, input),
     get: () => (input.value === "" ? null : Number(input.value)),
@@ -177,7 +177,7 @@ export function balanced(values) {
 function shares(form, change) {
   const rows = form.choices.map((choice) => {
     const id = freshId();
-    const input = make("input", { type: "number", id, min: 0, max: 100, step: "any", class: "number", inputmode: "decimal" });
+    const input = make("input", { type: "number", id, min: 0, max: 100, step: "any", class: "digits", inputmode: "decimal" });
     const bar = make("input", { type: "range", min: 0, max: 100, step: 1, value: 0, "aria-label": `${words(choice.name)}, percent` });
     const rest = make("button", { type: "button", class: "rest", title: "give this part what is left" }, "rest");
     const row = make(

@@ -69,8 +69,13 @@ export function buildForm(question, changed) {
     fields.filter((one) => !one.form.required).map((one) => one.element),
     make("div", { class: "field note" }, make("label", { for: "note" }, "Note", key("n")), note),
   );
+  const isEmpty = (value) => value === null || (typeof value === "object" && Object.values(value).includes(null));
   for (const one of fields) {
     const { form } = one;
+    if (!form.required && !["text", "evidence"].includes(form.type)) {
+      const clear = () => (one.set(null), changed("hand"));
+      one.element.querySelector("legend").append(make("button", { type: "button", class: "clear", click: clear, "aria-label": `clear ${words(form.name)}` }, "clear"));
+    }
     for (const [name, meaning, act] of one.keys) bind(name, words(form.name), meaning, () => (act(), changed(form.type === "label" ? "key" : "hand")));
     if (form.key && form.type !== "flag") bind(form.key, "Fields", words(form.name), () => one.focus());
   }
@@ -90,8 +95,11 @@ export function buildForm(question, changed) {
       cited.forEach((one, at) => one.set(at === 0 ? given.evidence : []));
       note.value = given.note ?? "";
     },
-    /// The first field that an answer needs and that is empty.
-    missing: () => plain.find((one) => one.form.required && one.get() === null),
+    /// The first field that an answer needs and that is empty, or that is only half filled in.
+    missing: () => plain.find((one) => {
+      const value = one.get();
+      return one.form.required ? isEmpty(value) : value !== null && isEmpty(value);
+    }),
     /// Puts the cursor where typing begins, if the first thing to be given is typed.
     ready() {
       const first = plain.find((one) => one.form.required) ?? plain[0];

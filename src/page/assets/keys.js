@@ -36,7 +36,8 @@ function pressed(event) {
   }
   if (command || event.altKey || isTyping(target)) return;
   const binding = bound.get(event.key);
-  if (!binding || event.repeat) return;
+  // A key that is held down scrolls, and labels one unit only.
+  if (!binding || (event.repeat && !event.key.startsWith("Page"))) return;
   event.preventDefault();
   binding.act(event);
 }

@@ -216,3 +216,12 @@ bind("o", "Material", "open or fold everything", () => {
   const open = folds.some((fold) => !fold.open);
   folds.forEach((fold) => (fold.open = open));
 });
+for (const [name, meaning, sign] of [
+  ["PageDown", "scroll down", 1],
+  ["PageUp", "scroll up", -1],
+]) {
+  bind(name, "Material", meaning, () => {
+    const body = byId("material-body");
+    body.scrollTop += sign * body.clientHeight * 0.9;
+  });
+}
