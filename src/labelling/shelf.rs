@@ -173,3 +173,6 @@ impl Shelf {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
