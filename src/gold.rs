@@ -2,7 +2,7 @@
 //!
 //! One row is one rater's answer on one unit: `unit,rater,<one column a field>[,session][,split][,probability][,stratum][,note][,date]`.
 //! Rater `gold` is the adjudicated answer. An empty cell is missing. A cell of shares is `part=percent;part=percent;…`, a cell of
-//! several labels or criteria likewise separated by `;`, and `;` alone is none of several labels. [`file`] changes single rows of it.
+//! several labels or criteria likewise separated by `;`, and `;` alone is none of several labels. [`mod@file`] changes single rows of it.
 
 pub mod cell;
 pub mod edit;

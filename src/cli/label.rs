@@ -46,6 +46,9 @@ pub struct Label {
     #[arg(long, help_heading = "How", conflicts_with_all = ["adjudicate", "port", "listen", "open_browser"])]
     pub plain: bool,
     /// Open the page in the browser.
-    #[arg(long, help_heading = "How")]
+    #[arg(long, help_heading = "How", conflicts_with = "no_open_browser")]
     pub open_browser: bool,
+    /// Only print the address, which is the default.
+    #[arg(long, help_heading = "How", hide = true)]
+    pub no_open_browser: bool,
 }

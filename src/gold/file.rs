@@ -158,7 +158,12 @@ impl GoldFile {
     fn lock(&self) -> Result<File, GoldWriteError> {
         let path = beside(&self.path, ".lock");
         let io = |source| GoldWriteError::Io { path: path.clone(), source };
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+        let file = match OpenOptions::new().create(true).truncate(false).write(true).open(&path) {
+            // Somebody else's file can be locked all the same.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path),
+            opened => opened,
+        }
+        .map_err(io)?;
         let begun = Instant::now();
         loop {
             match file.try_lock() {
@@ -175,12 +180,18 @@ impl GoldFile {
     /// Writes the new content, on disk, under another name.
     fn write_beside(&self, bytes: &[u8]) -> io::Result<PathBuf> {
         let path = beside(&self.path, ".new");
-        let mut file = File::create(&path)?;
-        if let Ok(old) = fs::metadata(&self.path) {
-            file.set_permissions(old.permissions())?;
-        }
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let write = || {
+            let mut file = File::create(&path)?;
+            if let Ok(old) = fs::metadata(&self.path) {
+                file.set_permissions(old.permissions())?;
+            }
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write().inspect_err(|_| {
+            // Half a copy has no use; that it cannot be removed changes nothing.
+            drop(fs::remove_file(&path));
+        })?;
         Ok(path)
     }
 }

@@ -116,6 +116,11 @@ impl Shelf {
         show(&opened, unit)
     }
 
+    /// Whether there is such a unit: an answer to one that is nowhere would be a mistake in the gold.
+    pub fn check_unit(&self, id: &UnitId) -> Result<(), ShelfError> {
+        self.found(id, |_, _| Ok(()))
+    }
+
     /// What a rater sees of the unit: the material that a model gets.
     pub fn sight(&self, id: &UnitId) -> Result<Sight, ShelfError> {
         self.found(id, |opened, unit| {
@@ -168,3 +173,6 @@ impl Shelf {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,6 +152,7 @@ async fn answer(
 ) -> Result<Json<Saved>, Refusal> {
     off_thread(move || {
         let desk = desk(&room)?;
+        room.shelf.check_unit(desk.unit(at)?)?;
         let evidence = room.shelf.checked(desk.unit(at)?, evidence)?;
         desk.answer(at, Giving { fields, evidence, note, seconds })?;
         saved(desk, at)

@@ -174,6 +174,14 @@ fn units_come_from_a_list_or_from_runs_as_well() {
     assert!(
         server.end().1.contains("1 of 2 units left out, since their sessions are not here, such as `codex:gone#1`")
     );
+    // A prompt that its session does not have can be put off, and gets no answer.
+    project.write("mine.txt", "codex:s3#99\ncodex:s3#2\n");
+    let server = Server::start(&project, &["tone", "--units", "mine.txt"]);
+    let answer = json!({ "fields": { "label": "calm" } });
+    assert!(server.get("/api/units/0/material").with(404).body.contains("has no unit `codex:s3#99`"));
+    assert!(server.post("/api/units/0/answer", &answer).with(404).body.contains("has no unit `codex:s3#99`"));
+    server.post("/api/units/0/skip", &json!({})).with(200);
+    assert!(!project.path("gold/tone.csv").exists());
     for (args, said) in [
         (&["label", "mood"][..], "mood"),
         (&["label", "tone", "--units", "none.txt"], "none.txt"),
@@ -183,6 +191,7 @@ fn units_come_from_a_list_or_from_runs_as_well() {
         let error = project.refused(args);
         assert!(error.contains(said), "{args:?}: {error}");
     }
+    drop(server);
     project.write("mine.txt", "codex:gone#1\n");
     assert!(project.refused(&["label", "tone", "--units", "mine.txt"]).contains("no units of task `tone` to label"));
 }

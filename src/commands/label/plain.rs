@@ -148,6 +148,7 @@ impl Terminal<'_> {
     }
 
     fn save(&mut self, at: usize) -> Result<Option<usize>> {
+        self.shelf.check_unit(self.desk.unit(at)?).into_diagnostic()?;
         let evidence = self.shelf.checked(self.desk.unit(at)?, self.cited.clone()).into_diagnostic()?;
         let giving = Giving { evidence, seconds: self.since.elapsed().as_secs_f64(), ..self.giving.clone() };
         self.desk.answer(at, whole_scores(giving))?;

@@ -94,7 +94,7 @@ export async function adjudicate(task) {
         : null;
     fill(
       voices,
-      make("p", { class: "verdict" }, VERDICTS[current.verdict], " ", decided, current.model_shown && models.length === 0 && " A model’s answer was looked at."),
+      make("div", { class: "verdict" }, VERDICTS[current.verdict], " ", decided, current.model_shown && models.length === 0 && " A model’s answer was looked at."),
       make("div", { class: "columns" }, current.voices.map((voice, nth) => column(voice, TAKE_KEYS[nth] ?? null, false)), models.map((voice) => column(voice, undefined, true))),
       ask,
     );

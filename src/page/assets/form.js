@@ -26,15 +26,26 @@ function evidenceField(form, change) {
     draw();
     change();
   };
+  const cite = (one) => {
+    alarm("");
+    cited.push(one);
+    draw();
+    change();
+    say(`evidence of event ${one.event} added`);
+  };
   const add = () => {
     const { event, quote, trouble } = selected();
     if (trouble) return alarm(trouble);
-    alarm("");
-    cited.push({ event, quote });
     document.getSelection().removeAllRanges();
-    draw();
-    change();
-    say(`evidence of event ${event} added`);
+    cite({ event, quote });
+  };
+  // For those who select nothing with a pointer.
+  const number = make("input", { type: "number", min: 1, class: "digits", "aria-label": "number of the event" });
+  const quote = make("input", { type: "text", class: "quote", "aria-label": "its words" });
+  const type = () => {
+    if (!(Number(number.value) > 0) || quote.value.trim() === "") return alarm("write the event’s number and words of it");
+    cite({ event: Number(number.value), quote: quote.value.trim() });
+    number.value = quote.value = "";
   };
   return {
     form,
@@ -45,6 +56,7 @@ function evidenceField(form, change) {
       form.description && make("p", { class: "description" }, form.description),
       list,
       button("Cite what is selected", form.key, add, { id: "cite" }),
+      make("details", { class: "by-hand" }, make("summary", {}, "type it"), make("div", { class: "score-row" }, number, quote, button("Cite", null, type, { id: "cite-typed" }))),
     ),
     get: () => cited.map(({ event, quote }) => ({ event, quote })),
     set: (value) => {

@@ -13,10 +13,12 @@ export async function label(task) {
   let at = null;
   let busy = true;
   let dirty = false;
+  // Seconds of the units labelled on this page, for those who plan the next round.
+  const taken = [];
   const drafts = new Map();
 
-  const needed = task.question.fields.filter((one) => one.required);
-  const canBeQuick = needed.length === 1 && needed[0].type === "label";
+  const required = task.question.fields.filter((one) => one.required);
+  const canBeQuick = required.length === 1 && required[0].type === "label";
   const quick = make("input", { type: "checkbox", id: "quick" });
   quick.checked = canBeQuick;
 
@@ -38,7 +40,9 @@ export async function label(task) {
     byId("progress").max = Math.max(1, progress.units);
     byId("progress").value = progress.done;
     const skipped = progress.skipped > 0 ? `, ${progress.skipped} skipped` : "";
-    byId("progress-text").textContent = `${progress.done} of ${progress.units}${skipped}`;
+    const middle = [...taken].sort((a, b) => a - b)[Math.floor(taken.length / 2)];
+    const pace = taken.length > 2 ? ` · ${Math.round(middle)} s each` : "";
+    byId("progress-text").textContent = `${progress.done} of ${progress.units}${skipped}${pace}`;
   }
 
   function showState(given) {
@@ -109,7 +113,9 @@ export async function label(task) {
       missing.focus();
       return;
     }
-    return act(`/api/units/${at}/answer`, { ...form.get(), seconds: seconds() }, async (saved) => {
+    const needed = seconds();
+    return act(`/api/units/${at}/answer`, { ...form.get(), seconds: needed }, async (saved) => {
+      taken.push(needed);
       say(`Saved ${saved.at + 1}.`);
       if (saved.next === null) {
         await open(saved.at);

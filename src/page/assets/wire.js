@@ -5,7 +5,7 @@ async function ask(path, options) {
   try {
     response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
   } catch {
-    throw new Error("not saved: the server does not answer. Is `interrater label` still running?");
+    throw new Error(`${options?.method === "POST" ? "not saved: " : ""}the server does not answer. Is \`interrater label\` still running?`);
   }
   const text = await response.text();
   let body = null;
