@@ -1,8 +1,9 @@
 //! interrater annotates coding-agent sessions with language models and tells how far the labels can be trusted.
 //!
 //! ```text
-//! transcripts ─ session ─ unit ─ material ─ prompt ─ request ─ response ─ answer ─ annotation ─┬─ agreement ─ report
-//!               corpus           codebook            engine: llm, store            run           └─ gold, evaluation
+//! transcripts ─ session ─ unit ─ material ─ prompt ─ request ─ response ─ answer ─ annotation ─┬─ evaluation ─ estimate ─ dossier ─ report
+//!               corpus           codebook            engine: llm, store            run           │  (agreement, comparison)
+//!                                                                                                └─ gold ─ labelling ─ page
 //! ```
 //!
 //! A module uses what stands before it in this line, never what stands after. [`engine`] and [`batch`] alone send requests; everything else is
@@ -24,6 +25,9 @@
 //! | a coefficient or an interval | [`agreement`] |
 //! | whether one rater is better than another | [`comparison`]; [`evaluation::compared`] for runs on a gold |
 //! | what a confidence is worth | [`confidence`] |
+//! | what tells how far labels can be trusted, beside agreement | [`evaluation::judged`], one file a thing |
+//! | the sealed test split, examples that leak into gold | [`evaluation::sealed`], [`evaluation::leak`] |
+//! | a corrected share or mean | [`estimate`]; [`estimate::drawing`] decides the formula |
 //! | how many units are labelled, and which | [`planning`] |
 //! | what `stat` computes on a ratings file | [`stat`], one file a family |
 //! | which ratings are compared | [`gold`], [`evaluation`] |
