@@ -224,11 +224,14 @@ impl Comparison<'_> {
                 *non_answers.entry(rater.to_owned()).or_default().entry(label.to_owned()).or_default() += 1;
             }
         };
+        let mut warnings: Vec<String> = doubtful_sessions(&gold).into_iter().collect();
+        warnings.extend(others.iter().map(|row| row.rater.as_str()).find(|rater| rater.eq_ignore_ascii_case(GOLD_RATER)).map(
+            |rater| format!("the rater `{rater}` counts as a person; the adjudicated answer's rater is called `{GOLD_RATER}`"),
+        ));
         for row in adjudicated.iter().chain(&others) {
             note(&row.rater, &row.fields);
             rate(&row.unit, &row.rater, column.answer(&row.fields))?;
         }
-        let mut warnings = Vec::new();
         let mut runs = Vec::new();
         for (run, votes) in self.runs.iter().zip(votes) {
             let is_wanted = |row: &Annotation| self.gold.is_none() || wanted.contains(row.unit.as_str());
@@ -291,13 +294,19 @@ impl Comparison<'_> {
     ) -> Result<Ratings, RatingsError> {
         let mut builder = RatingsBuilder::new(column.level);
         if !column.labels.is_empty() {
-            builder = builder.labels(&column.labels)?;
+            // Samples that say that there is no answer agree with one another, too.
+            let labels: Vec<String> = column.labels.iter().chain(&column.missing).cloned().collect();
+            builder = builder.labels(&labels)?;
         }
         for row in run.rows.iter().filter(|row| is_wanted(row)) {
             if let Some(cluster) = self.cluster_of(&row.unit, None) {
                 builder.cluster(row.unit.as_str(), &cluster)?;
             }
-            let answer = if row.status.is_answered() { column.answer(&row.fields) } else { Answer::Invalid };
+            let answer = match (row.status.is_answered(), column.missing_label(&row.fields)) {
+                (false, _) => Answer::Invalid,
+                (true, Some(label)) if column.labels_stand_as_they_are() => Answer::Text(label.to_owned()),
+                (true, _) => column.answer(&row.fields),
+            };
             builder.push(row.unit.as_str(), &format!("sample {}", row.sample), answer)?;
         }
         builder.finish()
@@ -332,6 +341,18 @@ impl Comparison<'_> {
         let same = self.runs.iter().filter(|other| other.manifest.rater == run.manifest.rater).count();
         if same > 1 { &run.manifest.run } else { &run.manifest.rater }
     }
+}
+
+/// A column `session` of the gold may say that sessions belong together. Where it takes one apart, its units are not as independent as they look.
+fn doubtful_sessions(gold: &[&&GoldRow]) -> Option<String> {
+    let mut named: BTreeMap<crate::session::SessionId, &str> = BTreeMap::new();
+    let apart = gold.iter().find(|row| {
+        row.session.as_deref().is_some_and(|session| *named.entry(row.unit.session()).or_insert(session) != session)
+    })?;
+    Some(format!(
+        "the gold's column `session` puts units of `{}` into several sessions: intervals take them as independent, and may be too short",
+        apart.unit.session()
+    ))
 }
 
 /// How sure a row says that it is, from 0 to 1, if the codebook asks for it in a field `confidence`: a score on its own scale, or a number.

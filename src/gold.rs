@@ -184,6 +184,7 @@ impl Reader<'_> {
         self.check_header(&header)?;
         let mut rows: Vec<GoldRow> = Vec::new();
         let mut seen: BTreeMap<(UnitId, String), usize> = BTreeMap::new();
+        let mut splits: BTreeMap<UnitId, (Split, u64)> = BTreeMap::new();
         for record in reader.records() {
             let record = record.map_err(|error| {
                 let line = error.position().map_or(1, |position| lines.of(bytes, position));
@@ -191,6 +192,14 @@ impl Reader<'_> {
             })?;
             let line = record.position().map_or(0, |position| lines.of(bytes, position));
             let Some(row) = self.row(&header, &record, line)? else { continue };
+            if let Some(split) = row.split {
+                let (first, at) = *splits.entry(row.unit.clone()).or_insert((split, row.line));
+                if first != split {
+                    let message =
+                        format!("`{}` is in {} here and in {} (line {at})", row.unit, split.name(), first.name());
+                    return Err(self.cell(row.line, message, "a unit is in one split, whoever rates it"));
+                }
+            }
             let key = (row.unit.clone(), row.rater.clone());
             match seen.get(&key).map(|at| &rows[*at]) {
                 None => {

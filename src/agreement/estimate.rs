@@ -45,7 +45,7 @@ pub type Value = Result<f64, Undefined>;
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum NoInterval {
     /// Too few independent clusters.
-    #[error("{clusters} clusters are too few, at least 5 are needed")]
+    #[error("{}, at least 5 are needed", if *clusters == 1 { "1 cluster is too few".to_owned() } else { format!("{clusters} clusters are too few") })]
     TooFewClusters {
         /// How many there are.
         clusters: usize,

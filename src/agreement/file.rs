@@ -133,6 +133,9 @@ impl FileError {
                     RatingsError::NotANumber { .. } => {
                         Some("correct the row, empty the cell if the answer is missing, or choose the level nominal")
                     }
+                    RatingsError::NoOrder { .. } => {
+                        Some("name them from the lowest to the highest: --labels low,mid,high")
+                    }
                     RatingsError::TwoClusters { .. } => {
                         Some("an item belongs to one session; correct one of its lines")
                     }
@@ -143,6 +146,9 @@ impl FileError {
                     }
                     _ => None,
                 }
+            }
+            FileError::Csv { error, .. } if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) => {
+                Some("the file is not in UTF-8: save it as that (in a spreadsheet: CSV UTF-8)")
             }
             FileError::Csv { .. } => Some(
                 "a label that holds a comma, a quote or a line break stands in double quotes, its own quotes doubled",

@@ -129,6 +129,15 @@ pub enum RatingsError {
         /// The label.
         label: String,
     },
+    /// Ordered labels whose order nobody knows.
+    #[error("the labels have an order ({labels}), but nobody said which")]
+    NoOrder {
+        /// The labels.
+        labels: String,
+    },
+    /// A declared label without a name.
+    #[error("an empty label is declared, which no row can have")]
+    EmptyLabel,
     /// Labels were declared for numbers.
     #[error("labels are declared, but the level is interval")]
     LabelsForNumbers,
@@ -343,6 +352,9 @@ impl RatingsBuilder {
             return Err(RatingsError::TooFewLabels { count: labels.len() });
         }
         for label in labels {
+            if label.is_empty() {
+                return Err(RatingsError::EmptyLabel);
+            }
             if self.label_places.insert(label.clone(), self.labels.len()).is_some() {
                 return Err(RatingsError::LabelDeclaredTwice { label: label.clone() });
             }
@@ -465,6 +477,9 @@ impl RatingsBuilder {
 
     /// The ratings.
     pub fn finish(self) -> Result<Ratings, RatingsError> {
+        if self.level == Level::Ordinal && !self.declared && self.labels.len() > 2 && self.numbers().is_none() {
+            return Err(RatingsError::NoOrder { labels: self.labels.join(", ") });
+        }
         let (labels, order) = self.ordered_labels();
         let raters = self.raters.names.len();
         let mut cells = vec![Cell::Missing; self.items.names.len() * raters];
@@ -491,7 +506,10 @@ impl RatingsBuilder {
             ),
         };
         let notices = (self.first_duplicate.iter())
-            .map(|first| format!("{} identical duplicates dropped, the first: {first}", self.duplicates))
+            .map(|first| match self.duplicates {
+                1 => format!("1 identical duplicate dropped: {first}"),
+                many => format!("{many} identical duplicates dropped, the first: {first}"),
+            })
             .collect();
         Ok(Ratings {
             level: self.level,
@@ -510,11 +528,20 @@ impl RatingsBuilder {
         if self.declared {
             return (self.labels.clone(), (0..self.labels.len()).collect());
         }
-        let sorted: Vec<String> = self.labels.iter().cloned().collect::<BTreeSet<String>>().into_iter().collect();
-        let order = (self.labels.iter())
-            .map(|label| sorted.binary_search(label).expect("the sorted labels are the labels"))
-            .collect();
+        let mut sorted: Vec<String> = self.labels.iter().cloned().collect::<BTreeSet<String>>().into_iter().collect();
+        if let Some(numbers) = self.numbers() {
+            sorted.sort_by(|one, other| numbers[one.as_str()].total_cmp(&numbers[other.as_str()]));
+        }
+        let places: HashMap<&str, usize> =
+            sorted.iter().enumerate().map(|(place, label)| (label.as_str(), place)).collect();
+        let order = self.labels.iter().map(|label| places[label.as_str()]).collect();
         (sorted, order)
+    }
+
+    /// The labels as numbers, if all of them are.
+    fn numbers(&self) -> Option<HashMap<&str, f64>> {
+        let number = |label: &str| label.trim().parse().ok().filter(|number: &f64| number.is_finite());
+        self.labels.iter().map(|label| Some((label.as_str(), number(label)?))).collect()
     }
 }
 
@@ -540,7 +567,7 @@ mod tests {
         let error = builder.push("i1", "h1", text("b")).unwrap_err().to_string();
         assert_eq!(error, "item 'i1': annotator 'h1' has two different answers, 'a' and 'b'");
         let ratings = builder.finish().unwrap();
-        assert_eq!(ratings.notices(), ["1 identical duplicates dropped, the first: item 'i1', annotator 'h1'"]);
+        assert_eq!(ratings.notices(), ["1 identical duplicate dropped: item 'i1', annotator 'h1'"]);
         assert_eq!(ratings.cell(0, 0), Cell::Label(0));
     }
 
@@ -566,6 +593,20 @@ mod tests {
         assert_eq!(ratings.labels(), ["a", "b", "c"]);
         let cells: Vec<Cell> = (0..4).map(|item| ratings.cell(item, 0)).collect();
         assert_eq!(cells, [Cell::Label(1), Cell::Label(2), Cell::Missing, Cell::Label(0)]);
+    }
+
+    #[test]
+    fn ordered_labels_are_numbers_in_their_order_or_are_declared() {
+        let ordinal = |labels: &[&str]| {
+            let mut builder = RatingsBuilder::new(Level::Ordinal);
+            for (item, label) in labels.iter().enumerate() {
+                builder.push(&item.to_string(), "h1", text(label)).unwrap();
+            }
+            builder.finish()
+        };
+        assert_eq!(ordinal(&["10", "2", "1", "9"]).unwrap().labels(), ["1", "2", "9", "10"]);
+        assert!(matches!(ordinal(&["low", "high", "mid"]), Err(RatingsError::NoOrder { .. })));
+        assert_eq!(declared(&["a", "b", ""]).unwrap_err(), RatingsError::EmptyLabel);
     }
 
     #[test]

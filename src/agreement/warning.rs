@@ -77,7 +77,9 @@ pub fn label_warnings(found: &LabelAgreement, clusters: usize, context: &PairCon
     }
     let unused = found.per_label.iter().filter(|label| label.support + label.used == 0).count();
     if unused > 0 && found.percent.is_some() {
-        warnings.push(format!("{unused} declared labels are unused: AC1 and Brennan–Prediger rise with their number"));
+        let unused =
+            if unused == 1 { "1 declared label is".to_owned() } else { format!("{unused} declared labels are") };
+        warnings.push(format!("{unused} unused: AC1 and Brennan–Prediger rise with the number of such labels"));
     }
     warnings
 }
@@ -109,7 +111,7 @@ pub fn score_warnings(found: &ScoreAgreement, clusters: usize, context: &PairCon
     if let (Some(share), Some(mode)) = (found.mode_share.estimate.value, found.mode_share.mode)
         && share >= 0.5
     {
-        warnings.push(format!("{b} gives {mode} to {:.0} % of items", 100.0 * share));
+        warnings.push(format!("{b} gives {mode} for {:.0} % of items", 100.0 * share));
     }
     warnings
 }

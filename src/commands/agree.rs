@@ -10,6 +10,7 @@ use interrater::codebook::{Codebook, UnitKind};
 use interrater::config::Config;
 use interrater::corpus;
 use interrater::evaluation::judged::{JudgedField, Judging, judge};
+use interrater::evaluation::sealed::{Looks, Seal};
 use interrater::evaluation::{Cluster, Comparison, ConfidenceSource, FieldRatings, RunAnswers, RunRows};
 use interrater::gold::{Gold, Split};
 use interrater::report::judged::judged_table;
@@ -145,6 +146,9 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<(Vec<JudgedF
     if gold.is_none() && runs.is_empty() {
         return Err(UsageError::NothingToCompare(task.to_owned()).into());
     }
+    if gold.is_none() && !common.quiet {
+        say!("note: there is no gold of `{task}`: runs are compared with one another, and none of them is the truth");
+    }
     if let Some(gold) = &gold {
         check_units(gold, codebook.unit, &[], &runs, &config)?;
     }
@@ -169,6 +173,12 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<(Vec<JudgedF
         None => None,
         Some(by) => Some((by.as_str(), group_units(by, args, &ratings, (gold.as_ref(), &runs), &config)?)),
     };
+    let mut groups = groups;
+    let mut told = TaskTold::default();
+    if let (Some(gold), Some((_, groups))) = (gold.as_ref().filter(|gold| Looks::opens_test(gold, split)), &mut groups)
+    {
+        told.small_groups = Seal::of(gold, args.show_test).leave_out_small_groups(groups, String::as_str);
+    }
     let judging = Judging {
         task: Some(task),
         cluster: cluster.name(),
@@ -181,14 +191,13 @@ fn task_fields(task: &str, args: &Agree, common: &Common) -> Result<(Vec<JudgedF
         .map(|field| judge(field, &judging))
         .collect::<Result<Vec<JudgedField>, _>>()
         .into_diagnostic()?;
-    let mut told = TaskTold::default();
     if let Some(gold) = &gold {
         let look = Look::at(&config.paths.store, task, gold, split, args.show_test)?;
         let leaks = leak_check(&library, codebook, gold, &runs, args.show_test, &config);
         let hidden = look.seal.hide_disagreements(fields.iter_mut().map(|field| &mut field.agreement));
-        told = TaskTold { opened: look.opened(), hidden, leaks: Some(leaks) };
+        told = TaskTold { opened: look.opened(), hidden, leaks: Some(leaks), ..told };
         let agreements: Vec<&FieldAgreement> = fields.iter().map(|field| &field.agreement).collect();
-        record(&config.paths.store, task, gold, &args.split, look.shown_to, &agreements)?;
+        record(&config.paths.store, task, gold, &args.split, look.shown_to, (&runs, &agreements))?;
     }
     Ok((fields, told))
 }
@@ -357,6 +366,11 @@ pub fn choose(
     Ok(fields)
 }
 
+/// Who a rater is in the ledger: two runs of one rater go by their own names in a table, and are one rater there.
+pub fn ledger_name<'r>(runs: &'r [RunRows], name: &'r str) -> &'r str {
+    runs.iter().find(|run| run.manifest.run == name).map_or(name, |run| &run.manifest.rater)
+}
+
 /// Writes into the ledger who was scored on which gold: how often is part of what a figure means.
 pub fn record(
     store: &Path,
@@ -364,7 +378,7 @@ pub fn record(
     gold: &Gold,
     split: &str,
     shown_to: Option<String>,
-    fields: &[&FieldAgreement],
+    (runs, fields): (&[RunRows], &[&FieldAgreement]),
 ) -> Result<()> {
     let at = Timestamp::now();
     let lines: Vec<Evaluation> = fields
@@ -378,7 +392,7 @@ pub fn record(
                     agreement::PairFigures::Scores(scores) => ("icc_a1", scores.icc_a1.value),
                 };
                 Evaluation {
-                    rater: pair.b.clone(),
+                    rater: ledger_name(runs, &pair.b).to_owned(),
                     task: task.to_owned(),
                     field: field.field.clone(),
                     gold_path: gold.path.display().to_string(),

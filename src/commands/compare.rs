@@ -1,6 +1,6 @@
 //! `compare`: runs against one another on the same gold.
 
-use super::agree::{check_split, check_units, choose, open_runs};
+use super::agree::{check_split, check_units, choose, ledger_name, open_runs};
 use super::evaluating::{Look, leak_check};
 use super::{Exit, UsageError, config, library, print, print_json};
 use interrater::agreement::{Level, Resampling};
@@ -8,7 +8,7 @@ use interrater::cli::{Common, Compare as Args};
 use interrater::comparison::Metric;
 use interrater::evaluation::compared::{self, Compare, ComparedField, RunName};
 use interrater::evaluation::sealed::split_named;
-use interrater::evaluation::{Cluster, Comparison};
+use interrater::evaluation::{Cluster, Comparison, RunRows};
 use interrater::gold::Gold;
 use interrater::report::compare::{Heading, comparison_table};
 use interrater::report::terminal::TableOptions;
@@ -78,12 +78,12 @@ pub fn run(args: &Args, common: &Common) -> Result<Exit> {
             seal: &look.seal,
             metric,
             resampling: Resampling { replicates: args.replicates, seed: args.seed },
-            scored: look.looks().raters(names.iter().map(|run| run.rater.as_str())),
+            scored: look.looks().raters(names.iter().map(|run| ledger_name(&runs, &run.rater))),
             margin: args.margin,
         };
         compared.push(compared::compare(field, by_item, &ask)?);
     }
-    record(&config.paths.store, lines(&compared, &task, &gold, &args.split, &look))?;
+    record(&config.paths.store, lines(&compared, &task, &gold, &args.split, (&look, &runs)))?;
     let (opened, leaks) = (look.opened(), leak_check(&library, codebook, &gold, &runs, args.show_test, &config));
     if common.json {
         print_json(&serde_json::json!({
@@ -104,10 +104,16 @@ fn record(store: &Path, lines: Vec<Evaluation>) -> Result<()> {
     Store::open(store).and_then(|store| store.record_evaluations(lines)).into_diagnostic()
 }
 
-fn lines(compared: &[ComparedField], task: &str, gold: &Gold, split: &str, look: &Look<'_>) -> Vec<Evaluation> {
+fn lines(
+    compared: &[ComparedField],
+    task: &str,
+    gold: &Gold,
+    split: &str,
+    (look, runs): (&Look<'_>, &[RunRows]),
+) -> Vec<Evaluation> {
     let at = Timestamp::now();
     let line = |field: &ComparedField, run: &compared::ComparedRun| Evaluation {
-        rater: run.rater.clone(),
+        rater: ledger_name(runs, &run.rater).to_owned(),
         task: task.to_owned(),
         field: field.field.clone(),
         gold_path: gold.path.display().to_string(),

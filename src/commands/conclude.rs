@@ -99,7 +99,7 @@ impl<'g> Conclusion<'g> {
                     .collect::<Result<_, _>>()
                     .into_diagnostic()?;
                 let part = split.map_or("all", Split::name);
-                record(&config.paths.store, &task, gold, part, None, &fields.iter().collect::<Vec<_>>())?;
+                record(&config.paths.store, &task, gold, part, None, (&runs, &fields.iter().collect::<Vec<_>>()))?;
                 fields.iter().map(|field| FieldHeadline::of(field, &rater)).collect()
             }
             _ => Vec::new(),

@@ -1,6 +1,6 @@
 //! `estimate`: shares and means of a run, corrected by gold.
 
-use super::evaluating::{Look, leak_check};
+use super::evaluating::{Look, leak_check, small_groups};
 use super::{Exit, UsageError, config, groups, library, print, print_json};
 use interrater::agreement::Resampling;
 use interrater::cli::{Common, Estimate};
@@ -11,7 +11,7 @@ use interrater::estimate::of_run::RunEstimation;
 use interrater::estimate::poststratified::Target;
 use interrater::estimate::strata::{KnownStrata, Sources};
 use interrater::evaluation::RunRows;
-use interrater::evaluation::sealed::split_named;
+use interrater::evaluation::sealed::{Looks, Seal, split_named};
 use interrater::gold::{Gold, GoldRow};
 use interrater::planning::sheet::saved_designs;
 use interrater::report::estimate::estimate_table;
@@ -47,6 +47,11 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
             Some((by.as_str(), groups::grouped(by, args.items.as_deref(), &units, inputs, &config)?))
         }
     };
+    let mut groups = groups;
+    let mut left_out = 0;
+    if let Some((_, groups)) = groups.as_mut().filter(|_| Looks::opens_test(&gold, split)) {
+        left_out = Seal::of(&gold, args.show_test).leave_out_small_groups(groups, UnitId::as_str);
+    }
     let strata = strata(args.strata.as_deref(), &run, &gold, codebook, &config)?;
     let mut found = RunEstimation {
         codebook,
@@ -65,6 +70,7 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
     .compute()?;
     let look = Look::at(&config.paths.store, &found.task, &gold, split, args.show_test)?;
     found.was_looked_at(look.opened());
+    found.notes.extend(small_groups(left_out));
     found.looked_for_leaks(leak_check(&library, codebook, &gold, &all_runs(run, elsewhere), args.show_test, &config));
     record(&config.paths.store, &found, &args.split, look.shown_to)?;
     if common.json {
@@ -83,7 +89,7 @@ pub fn strata(
     codebook: &Codebook,
     config: &Config,
 ) -> Result<KnownStrata> {
-    let named = file.map(|file| groups::by_items("stratum", file, &units_of(run))).transpose()?;
+    let named = file.map(|file| groups::by_items("stratum", "--strata", file, &units_of(run))).transpose()?;
     let shown = file.map(|file| file.display().to_string()).unwrap_or_default();
     let folder = gold.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut designs = saved_designs(folder, &codebook.task);

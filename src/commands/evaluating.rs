@@ -6,7 +6,7 @@ use interrater::config::{Config, expand_home};
 use interrater::corpus::{self, Corpus};
 use interrater::evaluation::RunRows;
 use interrater::evaluation::leak::{LeakCheck, UnitText, has_examples};
-use interrater::evaluation::sealed::{Looks, Opened, Seal};
+use interrater::evaluation::sealed::{FEWEST_HIDDEN, Looks, Opened, Seal};
 use interrater::gold::{Gold, Split};
 use interrater::report::plural;
 use interrater::session::SessionId;
@@ -58,6 +58,8 @@ pub struct TaskTold {
     pub opened: Option<Opened>,
     /// Units of the test split whose disagreements are left out.
     pub hidden: usize,
+    /// Groups with too few units of the test split to be shown.
+    pub small_groups: usize,
     /// Whether the gold holds examples of the codebook; none without gold.
     pub leaks: Option<LeakCheck>,
 }
@@ -70,7 +72,11 @@ impl TaskTold {
             let units = plural(self.hidden as u64, "unit");
             format!("disagreements on {units} of the test split are not shown; --show-test names them, and is recorded")
         });
-        let notes = opened.into_iter().chain(hidden).map(|note| format!("note: {note}\n"));
+        let notes = opened
+            .into_iter()
+            .chain(hidden)
+            .chain(small_groups(self.small_groups))
+            .map(|note| format!("note: {note}\n"));
         let leaks = self.leaks.as_ref().and_then(LeakCheck::warning);
         notes.chain(leaks.map(|leaks| format!("warning: {leaks}\n"))).collect()
     }
@@ -86,6 +92,14 @@ impl TaskTold {
         }
         members
     }
+}
+
+/// That groups were left out, if any were.
+pub fn small_groups(count: usize) -> Option<String> {
+    (count > 0).then(|| {
+        let groups = plural(count as u64, "group");
+        format!("{groups} with fewer than {FEWEST_HIDDEN} units of the test split left out: their figures would tell single answers; --show-test shows them")
+    })
 }
 
 /// Who runs this, as far as the system says.

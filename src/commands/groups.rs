@@ -23,7 +23,7 @@ pub fn grouped(
     config: &Config,
 ) -> Result<HashMap<UnitId, String>> {
     let groups: HashMap<UnitId, String> = match (items, by) {
-        (Some(file), _) => by_items(by, file, units)?,
+        (Some(file), _) => by_items(by, "--items", file, units)?,
         (None, "agent") => {
             let agent = |unit: &UnitId| unit.as_str().split(':').next().unwrap_or_default().to_owned();
             units.iter().map(|unit| (unit.clone(), agent(unit))).collect()
@@ -97,7 +97,7 @@ fn of_summary(by: &str, session: &SessionSummary) -> Result<Option<String>, Usag
                 Some(Value::Bool(flag)) => Some(flag.to_string()),
                 Some(Value::Null) => None,
                 _ => {
-                    let hint = "model, agent, week, month, a plain value of `interrater sessions --json`, or a column of --items";
+                    let hint = "model, agent, week, month, a plain value of `interrater sessions --json`, a column of --items; for `agree` also split and stratum, where the gold has them";
                     let why = "sessions have no such value".to_owned();
                     return Err(UsageError::Grouping { by: by.to_owned(), why, hint: hint.to_owned() });
                 }
@@ -107,11 +107,11 @@ fn of_summary(by: &str, session: &SessionSummary) -> Result<Option<String>, Usag
 }
 
 /// Groups from a file with the columns `unit` or `session` and `by`.
-pub fn by_items(by: &str, file: &Path, units: &[UnitId]) -> Result<HashMap<UnitId, String>> {
+pub fn by_items(by: &str, option: &str, file: &Path, units: &[UnitId]) -> Result<HashMap<UnitId, String>> {
     let wrong = |why: String| UsageError::Grouping {
         by: by.to_owned(),
         why,
-        hint: format!("--items is a CSV file with a header: unit,{by} or session,{by}"),
+        hint: format!("{option} is a CSV file with a header: unit,{by} or session,{by}"),
     };
     let mut reader = csv::Reader::from_path(file).map_err(|error| wrong(format!("{}: {error}", file.display())))?;
     let header = reader.headers().map_err(|error| wrong(format!("{}: {error}", file.display())))?.clone();

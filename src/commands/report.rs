@@ -3,7 +3,7 @@
 mod illustrated;
 mod stage;
 
-use super::agree::{check_split, record};
+use super::agree::{check_split, ledger_name, record};
 use super::estimate::{of_same_rater, strata};
 use super::evaluating::{Look, leak_check};
 use super::{Exit, UsageError, config, library, print, print_json, say};
@@ -181,7 +181,7 @@ fn of_task(
         stages.enter(&format!("{task}: {}", run.manifest.run));
         estimates.push(estimate(codebook, run, gold.as_ref(), split, resampling, config)?);
     }
-    let (evaluations, opened) = ledger(config, task, gold.as_ref(), args, &agreement)?;
+    let (evaluations, opened) = ledger(config, task, gold.as_ref(), args, (&runs, &agreement))?;
     let leaks = gold.as_ref().map(|gold| leak_check(library, codebook, gold, &runs, args.show_test, config));
     warnings.extend(opened.map(Opened::in_words));
     warnings.extend(leaks.as_ref().and_then(LeakCheck::warning));
@@ -286,7 +286,7 @@ fn ledger(
     task: &str,
     gold: Option<&Gold>,
     args: &Args,
-    fields: &[JudgedField],
+    (runs, fields): (&[RunRows], &[JudgedField]),
 ) -> Result<(Vec<Evaluation>, Option<Opened>)> {
     let fields: Vec<&FieldAgreement> = fields.iter().map(|field| &field.agreement).collect();
     let split = args.split.as_str();
@@ -307,7 +307,12 @@ fn ledger(
                 PairFigures::Labels(labels) => labels.agreement.cohen_kappa.value,
                 PairFigures::Scores(scores) => scores.icc_a1.value,
             };
-            figures.contains(&(pair.b.as_str(), field.field.as_str(), value.map(f64::to_bits), pair.items as u64))
+            figures.contains(&(
+                ledger_name(runs, &pair.b),
+                field.field.as_str(),
+                value.map(f64::to_bits),
+                pair.items as u64,
+            ))
         })
     });
     let look = Look::at(store, task, gold, split_named(split), args.show_test)?;
@@ -317,7 +322,7 @@ fn ledger(
         // This look is one of those that the ledger knows.
         return Ok((known, opened.map(|opened| Opened { times: opened.times.saturating_sub(1).max(1), ..opened })));
     }
-    record(store, task, gold, split, shown_to, &fields)?;
+    record(store, task, gold, split, shown_to, (runs, &fields))?;
     Ok((read(store)?, opened))
 }
 

@@ -59,10 +59,12 @@ pub(crate) fn answers(
     view: &RunView<'_>,
     found: Option<&RunEstimates>,
 ) -> Vec<FieldAnswers> {
-    let columns = Column::of(codebook);
+    let columns = Column::of_shares(codebook);
     let sessions = session_numbers(gold, view);
     let of_field = |field: &crate::codebook::Field| -> Option<FieldAnswers> {
-        let own: Vec<&Column> = columns.iter().filter(|column| column.field == field.name).collect();
+        // Without what is derived of several parts together: `rubric (all met)`.
+        let is_own = |column: &&Column| column.field == field.name && !column.name.contains(' ');
+        let own: Vec<&Column> = columns.iter().filter(is_own).collect();
         own.first()?;
         let given = |column: &Column| -> Vec<(usize, Answer)> {
             (view.rows.iter().zip(&sessions))

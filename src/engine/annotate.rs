@@ -376,7 +376,10 @@ pub(super) fn row(context: &RunContext, work: Work, verdict: Verdict) -> Annotat
     // table knows.
     let (usage, cost_usd) = match unanswered {
         Some(_) => (None, None),
-        None => (paid.iter().map(|paid| paid.usage).sum(), paid.iter().map(|paid| paid.cost_usd).sum()),
+        None => (
+            paid.iter().map(|paid| paid.usage).sum(),
+            paid.iter().map(|paid| paid.cost_usd).sum::<Option<f64>>().map(|cost| cost + 0.0),
+        ),
     };
     let (fields, evidence) = match answer {
         Some(answer) => (answer.fields, answer::check_evidence(&session, &shown, answer.evidence)),

@@ -166,7 +166,7 @@ impl RunEstimation<'_> {
         units: &[Answered<'_>],
         others: &[Answered<'_>],
     ) -> Result<Vec<FieldEstimates>, EstimateError> {
-        let columns: Vec<Column> = (Column::of(self.codebook).into_iter())
+        let columns: Vec<Column> = (Column::of_shares(self.codebook).into_iter())
             .filter(|column| !column.is_of_sets() && gold.iter().any(|row| row.fields.contains_key(&column.field)))
             .collect();
         let is_wanted = |column: &&Column| self.field.is_none_or(|name| column.field == name || column.name == name);

@@ -113,6 +113,16 @@ impl Column {
         Some(Column { name, map, labels, level: Level::Nominal, values: None, collapses: Vec::new(), ..self })
     }
 
+    /// The columns that shares are taken of: a label that says that there is no answer is a part of the whole there, like any other.
+    pub(crate) fn of_shares(codebook: &Codebook) -> Vec<Column> {
+        let with_all_labels = |mut column: Column| {
+            let missing = std::mem::take(&mut column.missing);
+            column.labels.extend(missing);
+            column
+        };
+        Column::of(codebook).into_iter().map(with_all_labels).collect()
+    }
+
     /// What the codebook says about the labels besides their names.
     fn with_scale_of(mut self, labels: &Labels) -> Column {
         self.missing = labels.labels.iter().filter(|label| label.missing).map(|label| label.name.clone()).collect();
@@ -127,6 +137,11 @@ impl Column {
     pub(crate) fn missing_label<'v>(&self, fields: &'v Map<String, Value>) -> Option<&'v str> {
         let given = fields.get(&self.field)?.as_str()?;
         self.missing.iter().any(|label| label == given).then_some(given)
+    }
+
+    /// Whether no collapse stands in the place of its labels.
+    pub(crate) fn labels_stand_as_they_are(&self) -> bool {
+        self.map.is_none()
     }
 
     /// Whether its labels are sets of labels, of which nobody can say all beforehand.

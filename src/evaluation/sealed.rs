@@ -8,7 +8,10 @@ use crate::agreement::FieldAgreement;
 use crate::gold::{Gold, Split};
 use crate::store::Evaluation;
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+/// Fewer units of the test split than this are no group of their own.
+pub const FEWEST_HIDDEN: usize = 5;
 
 /// The split of this name; `None` for `all`.
 pub fn split_named(name: &str) -> Option<Split> {
@@ -35,6 +38,18 @@ impl Seal {
     /// Whether the unit is not to be named.
     pub fn hides(&self, unit: &str) -> bool {
         self.hidden.contains(unit)
+    }
+
+    /// Takes groups that hold hidden units, but fewer than [`FEWEST_HIDDEN`], out of `groups` (unit → group): a figure of few units tells what
+    /// the answer to each of them is. Gives how many groups these are.
+    pub fn leave_out_small_groups<U>(&self, groups: &mut HashMap<U, String>, name: impl Fn(&U) -> &str) -> usize {
+        let mut hidden: HashMap<String, usize> = HashMap::new();
+        for (_, group) in groups.iter().filter(|(unit, _)| self.hides(name(unit))) {
+            *hidden.entry(group.clone()).or_default() += 1;
+        }
+        hidden.retain(|_, count| *count < FEWEST_HIDDEN);
+        groups.retain(|_, group| !hidden.contains_key(group));
+        hidden.len()
     }
 
     /// The units as they may be told.
@@ -107,11 +122,12 @@ impl<'l> Looks<'l> {
     }
 
     /// Every rater who was ever scored on this part of this gold, and those who are now. Who was scored on all of it was scored on each part,
-    /// and the other way round.
+    /// and the other way round. A file that was edited since is the same gold, and so is one that was moved: a corrected cell does not undo a try.
     pub fn raters<'r>(&self, now: impl Iterator<Item = &'r str>) -> Vec<String> {
         let before = self.lines.iter().filter(|line| {
             let other = split_named(&line.split);
-            line.gold_hash == self.gold.hash && (self.split.is_none() || other.is_none() || other == self.split)
+            let is_same = line.gold_hash == self.gold.hash || line.gold_path == self.gold.path.display().to_string();
+            is_same && (self.split.is_none() || other.is_none() || other == self.split)
         });
         let before = before.map(|line| line.rater.clone());
         before.chain(now.map(str::to_owned)).collect::<BTreeSet<String>>().into_iter().collect()
@@ -178,6 +194,26 @@ mod tests {
             items: 10,
             shown_to: shown_to.map(str::to_owned),
         }
+    }
+
+    #[test]
+    fn groups_of_few_test_units_are_left_out() {
+        let splits = [[Some(Split::Test); 6], [Some(Split::Dev); 6]].concat();
+        let gold = gold("1", &splits);
+        let group = |nth: usize| {
+            if nth == 0 {
+                "one"
+            } else if nth < 6 {
+                "five"
+            } else {
+                "dev"
+            }
+            .to_owned()
+        };
+        let mut groups: HashMap<String, String> = (0..12).map(|nth| (format!("codex:s#{nth}"), group(nth))).collect();
+        assert_eq!(Seal::of(&gold, false).leave_out_small_groups(&mut groups, String::as_str), 1);
+        assert!(groups.len() == 11 && !groups.values().any(|group| group == "one"));
+        assert_eq!(Seal::of(&gold, true).leave_out_small_groups(&mut groups, String::as_str), 0);
     }
 
     #[test]

@@ -149,3 +149,9 @@ proptest! {
         prop_assert!(unclosed_quote(cut).is_some());
     }
 }
+
+#[test]
+fn a_unit_is_in_one_split_whoever_rates_it() {
+    let error = read("unit,rater,label,split\ncodex:s,a,no,dev\ncodex:s,b,on,\ncodex:s,gold,on,test\n").unwrap_err();
+    assert!(error.to_string().ends_with("4: `codex:s` is in test here and in dev (line 2)"), "{error}");
+}

@@ -1,6 +1,6 @@
 //! A judged field as text: agreement first, then what tells how far to trust it.
 
-use super::terminal::{Style, TableOptions, agreement_table, cell, plain_table, push_lines};
+use super::terminal::{Style, TableOptions, agreement_table, cell, percent, plain_table, push_lines};
 use crate::agreement::estimate::{Estimate, short};
 use crate::agreement::field::{Pair, PairFigures};
 use crate::agreement::interval::FEWEST_CLUSTERS;
@@ -28,10 +28,6 @@ pub fn judged_table(field: &JudgedField, options: TableOptions) -> String {
     }
     section(stand_ins(&field.alternative_annotator, options));
     text
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0} %", 100.0 * share)
 }
 
 fn number(value: Option<f64>) -> String {

@@ -161,8 +161,13 @@ fn label_cells(found: &LabelAgreement, name: &str, notes: &mut Vec<String>) -> V
         }
     }
     cells.push(cell(&found.gwet_ac1, Style::Coefficient, &format!("AC1 of {name}"), notes));
-    cells.push(found.percent.map_or("undefined".to_owned(), |share| format!("{:.0} %", 100.0 * share)));
+    cells.push(found.percent.map_or("undefined".to_owned(), percent));
     cells
+}
+
+/// A share in percent. What is not quite all is not rounded to all.
+pub(super) fn percent(share: f64) -> String {
+    if share < 1.0 && share >= 0.995 { "> 99 %".to_owned() } else { format!("{:.0} %", 100.0 * share) }
 }
 
 fn score_cells(found: &ScoreAgreement, name: &str, notes: &mut Vec<String>) -> Vec<String> {
@@ -341,7 +346,7 @@ fn label_details(figures: &LabelFigures, pair: &Pair, options: TableOptions) -> 
                     &format!("κ of {name}"),
                     &mut notes,
                 ));
-                row.push(collapse.agreement.percent.map_or("–".to_owned(), |share| format!("{:.0} %", 100.0 * share)));
+                row.push(collapse.agreement.percent.map_or("–".to_owned(), percent));
                 row.extend([collapse.items.to_string(), collapse.labels.join(", "), dropped]);
                 row
             })
@@ -369,7 +374,7 @@ fn score_details(found: &ScoreAgreement, pair: &Pair) -> String {
         lines.push(format!("{what} {}", cell(estimate, style, what, &mut notes)));
     }
     if let (Some(share), Some(mode)) = (found.mode_share.estimate.value, found.mode_share.mode) {
-        lines.push(format!("{} gives {mode} to {:.0} %", pair.b, 100.0 * share));
+        lines.push(format!("{} gives {mode} for {:.0} % of items", pair.b, 100.0 * share));
     }
     let within: Vec<String> =
         found.within.iter().map(|(most, share)| format!("{:.0} % within {most}", 100.0 * share)).collect();

@@ -152,7 +152,7 @@ impl Voting {
             }
         }
         row.usage = samples.iter().map(|row| row.usage).sum::<Option<Usage>>();
-        row.cost_usd = samples.iter().map(|row| row.cost_usd).sum();
+        row.cost_usd = samples.iter().map(|row| row.cost_usd).sum::<Option<f64>>().map(|cost| cost + 0.0);
         row.cached = samples.iter().all(|row| row.cached);
         row.attempts = samples.iter().map(|row| row.attempts).sum();
         row.latency_ms = samples.iter().map(|row| row.latency_ms).sum();

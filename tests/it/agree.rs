@@ -300,7 +300,7 @@ fn a_file_that_cannot_be_understood_is_refused_with_its_line() {
     insta::assert_snapshot!(said(HEAD.as_bytes(), &[]), @"error: r.csv: no ratings below the header");
     insta::assert_snapshot!(said(&[&rows("i1,h1,a\n")[..], b"i2,h1,caf\xe9\n"].concat(), &[]), @"
     error: r.csv:3: this row is not UTF-8
-    hint: a label that holds a comma, a quote or a line break stands in double quotes, its own quotes doubled
+    hint: the file is not in UTF-8: save it as that (in a spreadsheet: CSV UTF-8)
     ");
     insta::assert_snapshot!(said(&rows("i1,h1,a\ni1,h2\n"), &[]), @"
     error: r.csv:3: this row has 2 cells, the header has 3

@@ -203,6 +203,11 @@ fn every_rater_that_was_ever_scored_counts_shown_or_not() {
     let p = pair["permutation"]["p_two_sided"].as_f64().unwrap();
     close(&pair["p_adjusted"], (3.0 * p).min(1.0), "Holm");
     assert!(project.ok(&["compare", "cues", "later", "--split", "dev"]).out.contains("p (Holm, m = 3)"));
+    // A corrected cell makes no new gold.
+    let edited = project.read("gold/tone.csv").replacen(",calm,", ",curt,", 1);
+    assert_ne!(edited, project.read("gold/tone.csv"));
+    project.write("gold/tone.csv", edited);
+    assert_eq!(m(&compare(&project, &["cues", "later", "--split", "dev"])), 3);
     // Another gold is another start.
     project.write("gold/other.csv", gold(&units(0..8), &["gold"]));
     assert_eq!(m(&compare(&project, &["cues", "later", "--gold", "gold/other.csv"])), 2);

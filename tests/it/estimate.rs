@@ -357,3 +357,32 @@ fn units_without_an_answer_are_bounded_and_another_codebook_is_refused() {
     project.write("prompts/tone.md", TONE.replace("Calm.", "Calm, or kind."));
     assert!(project.refused(&["estimate", &run]).contains("another version of the codebook"));
 }
+
+#[test]
+fn a_label_that_says_that_there_is_no_answer_is_a_part_of_the_whole() {
+    let project = annotated();
+    let shares = |project: &Project| -> Vec<(String, f64)> {
+        let found = estimate(project, &["--field", "label"]);
+        let rows = found["fields"][0]["groups"][0]["estimates"].as_array().unwrap().iter();
+        let mut rows: Vec<(String, f64)> =
+            rows.map(|row| (row["what"].as_str().unwrap().to_owned(), row["raw"].as_f64().unwrap())).collect();
+        rows.sort_by(|one, other| one.0.cmp(&other.0));
+        rows
+    };
+    project.write("gold/tone.csv", gold(|unit| is_gold(&unit).then_some(0.4)));
+    let before = shares(&project);
+    let book =
+        project.read("prompts/tone.md").replace("definition = \"Curt.\"", "definition = \"Curt.\"\nmissing = true");
+    project.write("prompts/tone.md", book);
+    project.ok(&["annotate", "tone", "--run", "missing", "--quiet"]);
+    let found = project.json(&["estimate", "missing", "--field", "label", "--replicates", "200"]);
+    let rows = found["fields"][0]["groups"][0]["estimates"].as_array().unwrap();
+    for (what, raw) in before {
+        let row = rows.iter().find(|row| row["what"] == what.as_str()).unwrap_or_else(|| panic!("no share of {what}"));
+        close(&row["raw"], raw);
+    }
+    let sum: f64 = rows.iter().map(|row| row["raw"].as_f64().unwrap()).sum();
+    assert!((sum - 1.0).abs() < 1e-12, "the shares are of all units: {sum}");
+    let agree = project.json(&["agree", "--task", "tone", "--run", "missing", "--replicates", "200"]);
+    assert_eq!(agree["fields"][0]["labels"], json!(["rough", "calm"]));
+}

@@ -148,6 +148,26 @@ fn every_look_at_the_test_split_counts_whichever_verb_takes_it() {
 }
 
 #[test]
+fn groups_that_would_tell_single_test_units_are_left_out() {
+    let project = project(TONE);
+    let rows = (0..8).flat_map(|session| (1..=4).map(move |nth| format!("codex:s{session}#{nth},g{session}-{nth}\n")));
+    project.write("own.csv", format!("unit,own\n{}", rows.collect::<String>()));
+    let groups = |more: &[&str]| {
+        let args = ["agree", "--task", "tone", "--run", "cues", "--group-by", "own", "--items", "own.csv"];
+        let found = project.json(&[&args[..], more, &FEW].concat());
+        let groups = found["fields"][0]["groups"]["groups"].as_array().unwrap().iter();
+        groups.map(|group| group["group"].as_str().unwrap().to_owned()).collect::<Vec<String>>()
+    };
+    let is_test = |group: &String| group.starts_with(['4', '5', '6', '7']);
+    let shown = groups(&[]);
+    assert!(shown.len() == 16 && !shown.iter().any(|group| is_test(&group[1..].to_owned())), "{shown:?}");
+    assert_eq!(groups(&["--show-test"]).len(), 32);
+    let args = ["agree", "--task", "tone", "--run", "cues", "--group-by", "own", "--items", "own.csv"];
+    let said = project.ok(&[&args[..], &FEW].concat()).out;
+    assert!(said.contains("note: 16 groups with fewer than 5 units of the test split left out"), "{said}");
+}
+
+#[test]
 fn single_units_of_the_test_split_are_hidden_until_somebody_asks_and_is_recorded() {
     let project = project(TONE);
     let named = |args: &[&str]| -> (Vec<String>, Value) {

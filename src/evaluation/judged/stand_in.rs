@@ -103,7 +103,8 @@ fn stand_in(field: &FieldRatings, agreement: &FieldAgreement, humans: &[usize], 
         ));
     }
     if verdict.passes == Some(true) {
-        if with_humans.as_ref().is_none_or(|estimate| estimate.low.is_none_or(|low| low <= 0.0)) {
+        let agreement = with_humans.as_ref().and_then(|estimate| estimate.low.or(estimate.value));
+        if agreement.is_none_or(|least| least <= 0.0) {
             warnings.push(
                 "it passes, but its agreement with humans is not surely above chance: do not rely on it".to_owned(),
             );
