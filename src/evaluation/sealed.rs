@@ -249,12 +249,14 @@ mod tests {
             line("a", "new", "test", 1, None),
             line("b", "new", "dev", 2, None),
             line("c", "new", "all", 3, None),
+            // The file as it was before an edit, and another file.
             line("d", "old", "test", 4, None),
+            Evaluation { gold_path: "gold/other.csv".to_owned(), ..line("e", "other", "test", 5, None) },
         ];
         let raters = |split| Looks::at(&both, split, &lines).raters(["z"].into_iter());
-        assert_eq!(raters(Some(Split::Test)), ["a", "c", "z"]);
+        assert_eq!(raters(Some(Split::Test)), ["a", "c", "d", "z"]);
         assert_eq!(raters(Some(Split::Dev)), ["b", "c", "z"]);
-        assert_eq!(raters(None), ["a", "b", "c", "z"]);
+        assert_eq!(raters(None), ["a", "b", "c", "d", "z"]);
     }
 
     #[test]
