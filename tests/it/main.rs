@@ -8,6 +8,7 @@ mod batch;
 mod batch_faults;
 mod batch_file;
 mod browse;
+mod browser;
 mod cache;
 mod cache_faults;
 mod codebooks;

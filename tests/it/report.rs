@@ -32,7 +32,7 @@ fn says(rater: &str, session: usize, nth: usize) -> &'static str {
 }
 
 /// Two runs of each task, gold with splits and probabilities, two humans.
-fn labelled() -> Project {
+pub fn labelled() -> Project {
     static MADE: LazyLock<BTreeMap<PathBuf, Vec<u8>>> = LazyLock::new(|| make().files(""));
     Project::holding(&MADE)
 }
@@ -486,4 +486,5 @@ fn ten_thousand_units_fit_into_five_megabytes() {
     let all = task(&found, "tone")["agreement"][0]["pairs"][0]["disagreements"].as_array().unwrap().len();
     assert_eq!(all, 2500, "the document has the rest");
     println!("{} bytes, the page in {page:.1} s", html.len());
+    crate::browser::report::opens(&project.path("report.html"));
 }

@@ -15,7 +15,7 @@ pub fn section(dossier: &Dossier) -> Tag {
         let names = Names::of(task);
         task.runs.iter().map(move |run| row(task, run, &names)).collect::<Vec<_>>()
     });
-    let header = ["task", "rater", "#answered", "not ok", "", "#with gold", "#human–human", "#cost"];
+    let header = ["task", "rater", "#answered", "not ok", "figure", "#with gold", "#human–human", "#cost"];
     let glance = table("Tasks and runs at a glance", &header, rows.collect());
     let note = "With gold: Cohen’s κ for labels, the intraclass correlation ICC(A,1) for scores (shares: of the first part), between the run and the adjudicated answer. \
                 Human–human is the ceiling: two people on the same units.";

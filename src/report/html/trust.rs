@@ -44,7 +44,7 @@ fn weighted(fields: &[JudgedField], names: &Names) -> Markup {
     if rows.is_empty() {
         return Markup::default();
     }
-    let mut made = table("Weighted by 1/π", &["", "#κ", "#agreement", "#units", "#worth"], rows);
+    let mut made = table("Weighted by 1/π", &["field · rater", "#κ", "#agreement", "#units", "#worth"], rows);
     made.push(note("The gold was drawn with unequal probabilities: these figures are of what it was drawn from, the others of the gold alone."));
     made
 }
@@ -67,7 +67,7 @@ fn samples(fields: &[JudgedField], names: &Names) -> Markup {
     if rows.is_empty() {
         return Markup::default();
     }
-    let header = ["", "#α of the samples", "#all alike", "#vote share", "#tied", "#samples", "#units"];
+    let header = ["field · rater", "#α of the samples", "#all alike", "#vote share", "#tied", "#samples", "#units"];
     let mut made = table("Models asked several times", &header, rows);
     made.push(note("A model that agrees with itself can be wrong all the same: this bounds nothing."));
     made
@@ -96,7 +96,7 @@ fn stand_ins(fields: &[JudgedField], names: &Names) -> Markup {
             ]
         })
         .collect();
-    let mut made = table(&title, &["", "passes", "#ω", "#ω by sessions", "#ρ", "#humans"], rows);
+    let mut made = table(&title, &["field · rater", "passes", "#ω", "#ω by sessions", "#ρ", "#humans"], rows);
     let mut told: Vec<&String> = found.iter().flat_map(|(_, found)| &found.warnings).collect();
     told.sort();
     told.dedup();
