@@ -167,7 +167,7 @@ fn label_cells(found: &LabelAgreement, name: &str, notes: &mut Vec<String>) -> V
 
 /// A share in percent. What is not quite all is not rounded to all.
 pub(super) fn percent(share: f64) -> String {
-    if share < 1.0 && share >= 0.995 { "> 99 %".to_owned() } else { format!("{:.0} %", 100.0 * share) }
+    if (0.995..1.0).contains(&share) { "> 99 %".to_owned() } else { format!("{:.0} %", 100.0 * share) }
 }
 
 fn score_cells(found: &ScoreAgreement, name: &str, notes: &mut Vec<String>) -> Vec<String> {
