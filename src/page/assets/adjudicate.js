@@ -241,5 +241,10 @@ export async function adjudicate(task) {
   showSettling();
   await open(pile.next ?? 0);
   if (pile.next === null) say("All are decided.");
-  else if (hasRound && pile.progress.done === 0) await round();
+  else if (hasRound && pile.progress.done === 0) {
+    // Before the first decision, and not over the work of somebody who has begun meanwhile.
+    let begun = false;
+    for (const kind of ["keydown", "pointerdown"]) addEventListener(kind, () => (begun = true), { once: true, capture: true });
+    await showRound(open, () => !begun);
+  }
 }

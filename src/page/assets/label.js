@@ -4,7 +4,7 @@ import { begin, seconds } from "./clock.js";
 import { buildForm } from "./form.js";
 import { bind, help } from "./keys.js";
 import { showList, step } from "./list.js";
-import { alarm, button, byId, fill, make, plural, say } from "./make.js";
+import { alarm, button, byId, fill, make, plural, say, words } from "./make.js";
 import { fetchMaterial, showMaterial } from "./material.js";
 import { get, post } from "./wire.js";
 
@@ -109,7 +109,7 @@ export async function label(task) {
   function save() {
     const missing = form.missing();
     if (missing) {
-      alarm(`${missing.form.name} is missing`);
+      alarm(`${words(missing.form.name)} is missing`);
       missing.focus();
       return;
     }

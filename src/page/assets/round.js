@@ -49,10 +49,11 @@ function pairPart(pair, go) {
   ];
 }
 
-/// Shows the round; `open` is told which case is wanted.
-export async function showRound(open) {
+/// Shows the round; `open` is told which case is wanted. Its figures take a moment: `isWanted` says whether it still is.
+export async function showRound(open, isWanted = () => true) {
   const dialog = byId("round");
   const round = await get("/api/round");
+  if (!isWanted() || dialog.open) return;
   const go = (at) => {
     dialog.close();
     open(at);

@@ -4,6 +4,7 @@ use super::driver::Browser;
 use super::{acts, gold, project, settled, shown, visit};
 use crate::label_client::Server;
 use crate::project::Project;
+use serde_json::json;
 
 /// Units that both label.
 const UNITS: usize = 12;
@@ -123,4 +124,35 @@ fn scores_that_are_close_are_averaged_and_the_others_decided_first() {
     browser.wait_for("#progress-text", "1 of 3 decided");
     assert_eq!(decided(&project, "effort", "score"), ["codex:s1 90"]);
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn the_codebook_round_does_not_open_over_the_work_of_somebody_who_has_begun() {
+    let Some(browser) = Browser::start() else { return };
+    let project = project();
+    let rows = |at: usize| format!("{0},ada,calm\n{0},bob,{1}\n", unit(at), if at < 2 { "curt" } else { "calm" });
+    project.write("gold/tone.csv", "unit,rater,label\n".to_owned() + &(0..UNITS).map(rows).collect::<String>());
+    // The round's figures come late: when they are let go.
+    let late = "const ask = window.fetch;
+        const held = new Promise(release => (window.release = release));
+        window.fetch = async (path, ...rest) => {
+          const answer = await ask(path, ...rest);
+          if (path !== '/api/round') return answer;
+          await held;
+          const words = await answer.text();
+          answer.text = async () => (setTimeout(() => (window.taken = true)), words);
+          return answer;
+        };";
+    browser.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": late }));
+    let judge = Server::start(&project, &["tone", "--adjudicate"]);
+    visit(&browser, &judge);
+    browser.press("a");
+    shown(&browser, 2);
+    browser.run("release();");
+    browser.wait("window.taken");
+    assert_eq!(browser.value("document.querySelector('#round').open"), json!(false));
+    // Whoever asks for it gets it.
+    browser.press("f");
+    browser.wait("document.querySelector('#round').open");
+    browser.wait_for("#round", "ada and bob, 12 units");
 }

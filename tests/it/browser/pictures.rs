@@ -37,18 +37,25 @@ fn the_pictures_of_the_documentation_show_the_sample_sessions() {
     browser.emulate("screen", "light");
     let project = sample();
     size(800);
+    let all = project.read("gold/pushback.csv");
+    let raters: Vec<&str> = all.lines().filter(|line| !line.contains(",gold,")).collect();
+    project.write("gold/pushback.csv", raters.join("\n") + "\n");
     let judge = Server::start(&project, &["pushback", "--adjudicate", "--rater", "eve"]);
     visit(&browser, &judge);
-    browser.press(ESCAPE);
-    browser.press("j");
+    browser.press(&format!("{ESCAPE}j"));
     shown(&browser, 2);
     save("adjudicate.png");
+    project.write("gold/pushback.csv", &all);
     project.ok(&["annotate", "--quiet"]);
     project.ok(&["annotate", "--quiet", "--model", "baseline/majority"]);
     project.ok(&["report", "--replicates", "500", "--quiet", "--task", "pushback", "--task", "success"]);
     browser.open(&address(&project.path("report.html")));
     browser.wait("document.querySelector('.browser .controls:not([hidden])')");
     size(1000);
+    browser.run(
+        "document.documentElement.style.scrollBehavior = 'auto';
+         [...document.querySelectorAll('h3')].find(one => one.textContent === 'Agreement').scrollIntoView();",
+    );
     save("report.png");
     project.write("gold/pushback.csv", "unit,rater,label\n");
     let server = Server::start(&project, &["pushback", "--rater", "ada"]);
