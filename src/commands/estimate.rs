@@ -11,7 +11,7 @@ use interrater::estimate::of_run::RunEstimation;
 use interrater::estimate::poststratified::Target;
 use interrater::estimate::strata::{KnownStrata, Sources};
 use interrater::evaluation::RunRows;
-use interrater::evaluation::sealed::{Looks, Seal, split_named};
+use interrater::evaluation::sealed::{FEWEST_HIDDEN, Looks, Seal, split_named};
 use interrater::gold::{Gold, GoldRow};
 use interrater::planning::sheet::saved_designs;
 use interrater::report::estimate::estimate_table;
@@ -50,7 +50,19 @@ pub fn run(args: &Estimate, common: &Common) -> Result<Exit> {
     let mut groups = groups;
     let mut left_out = 0;
     if let Some((_, groups)) = groups.as_mut().filter(|_| Looks::opens_test(&gold, split)) {
-        left_out = Seal::of(&gold, args.show_test).leave_out_small_groups(groups, UnitId::as_str);
+        let seal = Seal::of(&gold, args.show_test);
+        left_out = seal.leave_out_small_groups(groups, UnitId::as_str);
+        // What has no group is one of its own, and may tell as much.
+        let rest =
+            run.rows.iter().filter(|row| seal.hides(row.unit.as_str()) && !groups.contains_key(&row.unit)).count();
+        if left_out > 0 && rest < FEWEST_HIDDEN {
+            return Err(UsageError::Grouping {
+                by: args.by.clone().unwrap_or_default(),
+                why: format!("a group has fewer than {FEWEST_HIDDEN} units of the test split, whose answers its figures would tell"),
+                hint: "take coarser groups, or --split dev; --show-test allows it, and is recorded".to_owned(),
+            }
+            .into());
+        }
     }
     let strata = strata(args.strata.as_deref(), &run, &gold, codebook, &config)?;
     let mut found = RunEstimation {
