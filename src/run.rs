@@ -328,6 +328,7 @@ impl Run {
         let path = self.folder.join("annotations.jsonl");
         let io = |source| RunError::Io { action: "read", path: path.clone(), source };
         let file = BufReader::new(File::open(&path).map_err(io)?);
+        let mut rows = 0;
         for (at, line) in file.lines().enumerate() {
             let row = serde_json::from_str(&line.map_err(io)?).map_err(|error| RunError::Invalid {
                 path: path.clone(),
@@ -335,6 +336,11 @@ impl Run {
                 message: error.to_string(),
             })?;
             visit(row);
+            rows = at + 1;
+        }
+        let expected = self.manifest.totals.rows;
+        if self.manifest.complete && rows < expected {
+            return Err(RunError::Cut { path, rows, expected });
         }
         Ok(())
     }

@@ -29,7 +29,7 @@ pub enum DeskError {
     /// A name under which nobody can label.
     #[error("`{0}` cannot be a rater's name here")]
     #[diagnostic(help(
-        "name yourself with --rater NAME, without line breaks; `gold` is the adjudicated answer, which --adjudicate makes"
+        "name yourself with --rater NAME, without line breaks; `gold` is the adjudicated answer, which --adjudicate makes, and names with `@` are those of models"
     ))]
     Rater(String),
     /// There is no such unit on the pile.
@@ -170,7 +170,7 @@ pub struct Desk {
 impl Desk {
     /// Sets a rater at a pile; what was done before is taken up.
     pub fn new(gold: GoldFile, codebook: Arc<Codebook>, rater: &str, cards: Vec<Card>) -> Result<Desk, DeskError> {
-        if rater.trim() != rater || rater.is_empty() || rater == GOLD_RATER || rater.contains(char::is_control) {
+        if rater.trim() != rater || rater.is_empty() || is_taken(rater) || rater.contains(char::is_control) {
             return Err(DeskError::Rater(rater.to_owned()));
         }
         let path = gold.journal_path();
@@ -490,6 +490,11 @@ pub(super) fn row(card: &Card, rater: &str, cells: BTreeMap<String, String>) -> 
         where_empty: card.design.clone(),
         where_column: BTreeMap::from([("date".to_owned(), date)]),
     }
+}
+
+/// Whether a name is that of the adjudicated answer, however it is written, or has the form of a model's.
+fn is_taken(rater: &str) -> bool {
+    rater.eq_ignore_ascii_case(GOLD_RATER) || rater.contains('@')
 }
 
 #[cfg(test)]

@@ -29,6 +29,17 @@ pub enum RunError {
         /// What is wrong.
         message: String,
     },
+    /// A file has lost rows.
+    #[error("{path} has {rows} rows, its manifest counts {expected}: the file was cut", path = path.display())]
+    #[diagnostic(help("`interrater annotate` writes the run again; answers that were paid for are in the store"))]
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// The rows that are there.
+        rows: usize,
+        /// Those that there were.
+        expected: usize,
+    },
     /// There is no such run.
     #[error("there is no run `{name}` in {folder}", folder = folder.display())]
     #[diagnostic(help("`interrater runs` lists the runs that there are"))]
