@@ -13,6 +13,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a writer waits for another one.
@@ -41,6 +42,18 @@ pub enum GoldWriteError {
         /// The file.
         path: PathBuf,
     },
+    /// It was there and is gone: what is written to its place now would be missing from it when it is back.
+    #[error("{path} is gone since this began; bring it back (a folder moved, or no longer mounted?), then save again", path = path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is not to be changed.
+    #[error("{path} is read-only; make it writable, then save again", path = path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
     /// It cannot be written.
     #[error("cannot write {path}: {source}", path = path.display())]
     Io {
@@ -56,6 +69,8 @@ pub enum GoldWriteError {
 pub struct GoldFile {
     path: PathBuf,
     codebook: Arc<Codebook>,
+    /// Whether the file has been seen.
+    was_there: Arc<AtomicBool>,
 }
 
 /// What is known of a file without reading it: if it stays, the content did, too.
@@ -67,7 +82,8 @@ impl GoldFile {
     pub fn new(path: &Path, codebook: Arc<Codebook>) -> GoldFile {
         // Two ways to one file must lead to one lock; and a link goes on pointing at it.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        GoldFile { path, codebook }
+        let was_there = Arc::new(AtomicBool::new(path.exists()));
+        GoldFile { path, codebook, was_there }
     }
 
     /// Where it is.
@@ -123,6 +139,7 @@ impl GoldFile {
             let path = path.to_owned();
             move |source| GoldWriteError::Io { path, source }
         };
+        self.check_place()?;
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder).map_err(io(folder))?;
         }
@@ -131,6 +148,11 @@ impl GoldFile {
             let bytes = self.bytes()?;
             let rows = self.rows_of(&bytes)?;
             let (changes, entries) = decide(&rows);
+            let journal = self.journal_path();
+            if !entries.is_empty() {
+                // A journal that cannot be written is found out before anything is changed.
+                drop(OpenOptions::new().create(true).append(true).open(&journal).map_err(io(&journal))?);
+            }
             let new = changed(&bytes, &self.columns(), &changes);
             let rows = self.rows_of(&new)?;
             if new != bytes {
@@ -140,11 +162,20 @@ impl GoldFile {
                 }
                 fs::rename(&written, &self.path).and_then(|()| sync_folder(&self.path)).map_err(io(&self.path))?;
             }
-            let journal = self.journal_path();
+            self.was_there.store(self.path.exists(), Ordering::Relaxed);
             journal::append(&journal, &entries).map_err(io(&journal))?;
             return Ok(rows);
         }
         Err(GoldWriteError::Unsteady { path: self.path.clone() })
+    }
+
+    /// Whether the file may be written: it must not have vanished, nor be closed to changes.
+    fn check_place(&self) -> Result<(), GoldWriteError> {
+        match fs::metadata(&self.path) {
+            Ok(file) if file.permissions().readonly() => Err(GoldWriteError::ReadOnly { path: self.path.clone() }),
+            Err(_) if self.was_there.load(Ordering::Relaxed) => Err(GoldWriteError::Gone { path: self.path.clone() }),
+            _ => Ok(()),
+        }
     }
 
     /// The columns of a new file.
@@ -248,6 +279,29 @@ mod tests {
         let header = "unit,rater,reason,label,topics,score,hours,urgent,phases,checks,mood,session,split,probability,stratum,note,date";
         assert_eq!(text.lines().next(), Some(header));
         assert_eq!(journal::read(&file.journal_path()).unwrap().0.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_vanished_is_not_begun_anew_and_a_journal_that_cannot_be_written_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gold/all.csv");
+        let file = gold_file(&path);
+        let save = |unit: &str, score| file.update(|_| (vec![put(unit, "ada", score)], vec![entry(unit)]));
+        save("codex:s", 7).unwrap();
+        fs::rename(folder.path().join("gold"), folder.path().join("away")).unwrap();
+        assert!(matches!(save("codex:t", 8), Err(GoldWriteError::Gone { .. })));
+        assert!(!folder.path().join("gold").exists());
+        fs::rename(folder.path().join("away"), folder.path().join("gold")).unwrap();
+        assert_eq!(save("codex:t", 8).unwrap().len(), 2);
+        fs::remove_file(file.journal_path()).unwrap();
+        fs::create_dir(file.journal_path()).unwrap();
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(save("codex:u", 9), Err(GoldWriteError::Io { .. })));
+        assert_eq!(fs::read(&path).unwrap(), before);
+        let mut closed = fs::metadata(&path).unwrap().permissions();
+        closed.set_readonly(true);
+        fs::set_permissions(&path, closed).unwrap();
+        assert!(matches!(save("codex:u", 9), Err(GoldWriteError::ReadOnly { .. })));
     }
 
     #[test]
